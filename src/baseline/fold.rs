@@ -1,0 +1,209 @@
+//! Folding and probation: what is remembered of alerts that went out.
+//!
+//! The first alert of a kind goes out at once. Repeats are counted here and send nothing, until
+//! a day has passed or the matter has got worse. The same entry is the probation of what
+//! alerted: it says on how many days the same thing came again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::Seen;
+use crate::id::{EventId, hex};
+use crate::severity::Severity;
+
+/// How long repeats stay silent before a reminder.
+const REMIND_AFTER: SignedDuration = SignedDuration::from_hours(24);
+/// How long, and on how many days, something has to come again before it is normal.
+const PROBATION: (SignedDuration, u32) = (SignedDuration::from_hours(72), 3);
+/// Ids of repeats that the next message names.
+const NAMED_REPEATS: usize = 20;
+
+/// What makes two alerts the same kind: role, principal, rules, and the evidence that differs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FoldKey(Arc<str>);
+
+impl FoldKey {
+    /// The key made of `parts`. It is a digest, so that its size is bounded.
+    #[must_use]
+    pub fn of<'a>(parts: impl IntoIterator<Item = &'a str>) -> Self {
+        use sha2::{Digest, Sha256};
+        let mut digest = Sha256::new();
+        for part in parts {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        Self(hex(digest.finalize().get(..16).unwrap_or_default()).into())
+    }
+}
+
+/// One kind of alert, and how often it came.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fold {
+    sent: Timestamp,
+    severity: Severity,
+    seen: Seen,
+    repeats: u64,
+    event_ids: Vec<EventId>,
+}
+
+/// What to do with an alert of a known kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Repeat {
+    /// Send it, and say how many came since the last message and which (up to 20).
+    Send {
+        /// Repeats since the last message.
+        repeats: u64,
+        /// Their event ids.
+        event_ids: Vec<EventId>,
+    },
+    /// Count it.
+    Count,
+}
+
+impl Fold {
+    fn judge(&self, severity: Severity, time: Timestamp) -> Repeat {
+        let reminder = time.duration_since(self.sent) >= REMIND_AFTER;
+        if reminder || severity > self.severity {
+            Repeat::Send { repeats: self.repeats, event_ids: self.event_ids.clone() }
+        } else {
+            Repeat::Count
+        }
+    }
+
+    fn is_normal_by(&self, time: Timestamp) -> bool {
+        let seen = self.seen.join(Seen::once(time));
+        let (long, days) = PROBATION;
+        seen.last.duration_since(seen.first) >= long && seen.days.count() >= days
+    }
+}
+
+/// The kinds of alert on one role or caller, at most [`Folds::CAPACITY`] of them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Folds(BTreeMap<FoldKey, Fold>);
+
+impl Folds {
+    /// Most kinds remembered. The one not seen for longest goes first; at worst a repeat of it
+    /// alerts again.
+    pub const CAPACITY: usize = 256;
+
+    /// What to do with an alert of this kind at this time.
+    #[must_use]
+    pub fn judge(&self, key: &FoldKey, severity: Severity, time: Timestamp) -> Repeat {
+        match self.0.get(key) {
+            None => Repeat::Send { repeats: 0, event_ids: Vec::new() },
+            Some(fold) => fold.judge(severity, time),
+        }
+    }
+
+    /// Whether this kind, seen once more at `time`, has come often enough to be normal.
+    #[must_use]
+    pub fn is_normal_by(&self, key: &FoldKey, time: Timestamp) -> bool {
+        self.0.get(key).is_some_and(|fold| fold.is_normal_by(time))
+    }
+
+    /// Takes in an alert that was `sent`, or counted.
+    pub fn record(
+        &mut self,
+        key: &FoldKey,
+        severity: Severity,
+        time: Timestamp,
+        event_id: Option<&EventId>,
+        sent: bool,
+    ) {
+        let Some(fold) = self.0.get_mut(key) else {
+            let fold = Fold {
+                sent: time,
+                severity,
+                seen: Seen::once(time),
+                repeats: 0,
+                event_ids: Vec::new(),
+            };
+            self.0.insert(key.clone(), fold);
+            self.evict();
+            return;
+        };
+        fold.seen.again(time);
+        if sent {
+            (fold.sent, fold.severity) = (time, severity);
+            fold.repeats = 0;
+            fold.event_ids.clear();
+        } else {
+            fold.repeats += 1;
+            fold.event_ids
+                .extend(event_id.filter(|_| fold.event_ids.len() < NAMED_REPEATS).cloned());
+        }
+    }
+
+    fn evict(&mut self) {
+        if self.0.len() > Self::CAPACITY {
+            let stalest = self.0.iter().min_by_key(|(key, fold)| (fold.seen.last, *key));
+            if let Some(key) = stalest.map(|(key, _)| key.clone()) {
+                self.0.remove(&key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: i64 = 1_767_225_600;
+
+    fn at(hours: i64) -> Timestamp {
+        Timestamp::from_second(START + hours * 3_600).unwrap()
+    }
+
+    fn record(folds: &mut Folds, key: &FoldKey, severity: Severity, hours: i64) -> Repeat {
+        let repeat = folds.judge(key, severity, at(hours));
+        let sent = repeat != Repeat::Count;
+        let id: EventId = format!("event-{hours}").parse().unwrap();
+        folds.record(key, severity, at(hours), Some(&id), sent);
+        repeat
+    }
+
+    #[test]
+    fn a_repeat_is_counted_and_the_reminder_names_it() {
+        let (mut folds, key) = (Folds::default(), FoldKey::of(["role", "alice"]));
+        let first = Repeat::Send { repeats: 0, event_ids: Vec::new() };
+        assert_eq!(record(&mut folds, &key, Severity::Medium, 0), first);
+        assert_eq!(record(&mut folds, &key, Severity::Medium, 23), Repeat::Count);
+        let reminder = Repeat::Send { repeats: 1, event_ids: vec!["event-23".parse().unwrap()] };
+        assert_eq!(record(&mut folds, &key, Severity::Medium, 24), reminder);
+        assert_eq!(record(&mut folds, &key, Severity::Medium, 25), Repeat::Count);
+    }
+
+    #[test]
+    fn what_got_worse_goes_out_and_what_got_better_does_not() {
+        let (mut folds, key) = (Folds::default(), FoldKey::of(["role"]));
+        record(&mut folds, &key, Severity::Medium, 0);
+        assert!(matches!(record(&mut folds, &key, Severity::High, 1), Repeat::Send { .. }));
+        assert_eq!(record(&mut folds, &key, Severity::Medium, 2), Repeat::Count);
+        assert_eq!(record(&mut folds, &key, Severity::High, 3), Repeat::Count);
+    }
+
+    #[test]
+    fn normal_takes_three_days_and_seventy_two_hours() {
+        let (mut folds, key) = (Folds::default(), FoldKey::of(["role"]));
+        record(&mut folds, &key, Severity::Medium, 0);
+        assert!(!folds.is_normal_by(&key, at(73)), "two days only");
+        record(&mut folds, &key, Severity::Medium, 25);
+        assert!(!folds.is_normal_by(&key, at(71)), "three days, but not 72 hours");
+        assert!(folds.is_normal_by(&key, at(72)));
+    }
+
+    #[test]
+    fn kinds_are_bounded_and_keys_do_not_run_together() {
+        let mut folds = Folds::default();
+        for n in 0..1_000 {
+            record(&mut folds, &FoldKey::of([n.to_string().as_str()]), Severity::Low, n);
+        }
+        assert_eq!(folds.0.len(), Folds::CAPACITY);
+        assert_ne!(FoldKey::of(["ab", "c"]), FoldKey::of(["a", "bc"]));
+    }
+}

@@ -1,0 +1,119 @@
+//! The CloudTrail record, and its one way out: into an [`Event`].
+//!
+//! Nothing after this module knows how a record is spelled. What the fields look like in real
+//! trails, and how little of it can be relied on, is what the submodules are about.
+
+mod assumption;
+mod field;
+mod identity;
+mod sign_in;
+mod time;
+mod trust_change;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::event::{Call, Event, EventKey, Outcome};
+use crate::id::{AccountId, Address};
+
+/// A record of ours that cannot be understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// Nothing can be ordered or judged without a time.
+    #[error("it has no `eventTime`")]
+    NoTime,
+    /// The time is there and is none.
+    #[error("its `eventTime` `{0}` is not a time")]
+    BadTime(String),
+    /// A granted assumption has to say of which role.
+    #[error("it is a granted `{0}` that names no role")]
+    NoRole(&'static str),
+}
+
+type Reader = fn(Call, &Value) -> Result<Event, ReadError>;
+
+/// What rolewatch reads: event source, event name, and the way to read it. The source counts,
+/// for `AssumeRole` is also an event of the sign-in service and of other clouds.
+const OURS: &[(&str, &str, Reader)] = &[
+    ("iam.amazonaws.com", "CreateRole", trust_change::created),
+    ("iam.amazonaws.com", "DeleteRole", trust_change::deleted),
+    ("iam.amazonaws.com", "UpdateAssumeRolePolicy", trust_change::updated),
+    ("signin.amazonaws.com", "ConsoleLogin", sign_in::console_login),
+    ("signin.amazonaws.com", "SwitchRole", sign_in::switch_role),
+    ("sso.amazonaws.com", "GetRoleCredentials", sign_in::role_credentials),
+    ("sts.amazonaws.com", "AssumeRole", assumption::assume_role),
+    ("sts.amazonaws.com", "AssumeRoleWithSAML", assumption::with_identity_provider),
+    ("sts.amazonaws.com", "AssumeRoleWithWebIdentity", assumption::with_identity_provider),
+    ("sts.amazonaws.com", "AssumeRoot", assumption::assume_root),
+    ("sts.amazonaws.com", "GetFederationToken", sign_in::federation_token),
+    ("sts.amazonaws.com", "GetSessionToken", sign_in::session_token),
+];
+
+/// Whether a record with this source and name is one that rolewatch reads.
+#[must_use]
+pub fn is_ours(source: &str, name: &str) -> bool {
+    reader_of(source, name).is_some()
+}
+
+/// Reads one record. `Ok(None)` is a record that does not concern rolewatch.
+///
+/// # Errors
+/// A record of ours without which something would go unseen: see [`ReadError`].
+pub fn read(record: &Value) -> Result<Option<Event>, ReadError> {
+    let source = field::str(record, "eventSource").unwrap_or_default();
+    let name = field::str(record, "eventName").unwrap_or_default();
+    let Some((name, reader)) = reader_of(source, name) else { return Ok(None) };
+    reader(read_call(record, name)?, record).map(Some)
+}
+
+fn reader_of(source: &str, name: &str) -> Option<(&'static str, Reader)> {
+    let ours = OURS.iter().find(|(s, n, _)| *s == source && *n == name)?;
+    Some((ours.1, ours.2))
+}
+
+fn read_call(record: &Value, name: &'static str) -> Result<Call, ReadError> {
+    let account: Option<AccountId> = field::parsed(record, "recipientAccountId");
+    let principal = identity::principal(record);
+    Ok(Call {
+        key: event_key(record, account),
+        shared_id: field::parsed(record, "sharedEventID"),
+        name,
+        time: event_time(record)?,
+        region: field::text(record, "awsRegion").unwrap_or_default(),
+        account,
+        mfa: identity::mfa(record, &principal),
+        principal,
+        address: Address::read(field::str(record, "sourceIPAddress").unwrap_or_default()),
+        user_agent: field::text(record, "userAgent").unwrap_or_default(),
+        outcome: outcome(record),
+    })
+}
+
+fn event_time(record: &Value) -> Result<jiff::Timestamp, ReadError> {
+    let raw = match record.get("eventTime") {
+        None | Some(Value::Null) => return Err(ReadError::NoTime),
+        Some(Value::String(raw)) => raw.clone(),
+        Some(other) => other.to_string(),
+    };
+    time::event_time(&raw).ok_or_else(|| ReadError::BadTime(crate::text::inline(&raw)))
+}
+
+fn event_key(record: &Value, account: Option<AccountId>) -> EventKey {
+    match field::parsed(record, "eventID") {
+        Some(id) => EventKey::Id(account, id),
+        None => {
+            let canonical = Sha256::digest(record.to_string());
+            let mut head = [0_u8; 16];
+            head.iter_mut().zip(canonical).for_each(|(to, from)| *to = from);
+            EventKey::Digest(head)
+        }
+    }
+}
+
+fn outcome(record: &Value) -> Outcome {
+    let error = field::text(record, "errorCode").or_else(|| field::text(record, "errorMessage"));
+    error.map_or(Outcome::Granted, Outcome::Refused)
+}
+
+#[cfg(test)]
+mod tests;

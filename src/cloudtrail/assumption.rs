@@ -1,0 +1,102 @@
+//! The four calls that ask for a role's credentials.
+
+use serde_json::Value;
+
+use super::{ReadError, field, time};
+use crate::event::{Assumption, Call, Event, ExternalIdUse, Session, Target};
+use crate::id::{AccountId, ExternalId, RoleArn};
+
+/// `AssumeRole`.
+pub(super) fn assume_role(call: Call, record: &Value) -> Result<Event, ReadError> {
+    let external_id = external_id(field::at(record, &["requestParameters"]));
+    of_role(call, record, external_id)
+}
+
+/// `AssumeRoleWithSAML` and `AssumeRoleWithWebIdentity`, which have no place for an ExternalId.
+pub(super) fn with_identity_provider(call: Call, record: &Value) -> Result<Event, ReadError> {
+    of_role(call, record, ExternalIdUse::Unknown)
+}
+
+/// `AssumeRoot`, which names an account and the task that root's session is limited to.
+pub(super) fn assume_root(call: Call, record: &Value) -> Result<Event, ReadError> {
+    let request = field::at(record, &["requestParameters"]);
+    let principal = field::str(request, "targetPrincipal");
+    let task = field::at(request, &["taskPolicyArn"]);
+    let target = Target::Root {
+        account: principal.and_then(account_of_root),
+        task_policy: field::text(task, "arn").or_else(|| field::text(request, "taskPolicyArn")),
+    };
+    let session = session(record);
+    Ok(Event::Assumption(Assumption { call, target, session, external_id: ExternalIdUse::Unknown }))
+}
+
+fn of_role(call: Call, record: &Value, external_id: ExternalIdUse) -> Result<Event, ReadError> {
+    let target = match role_arn(record) {
+        Some(arn) => Target::Role { arn, id: assumed_role_id(record) },
+        None if call.granted() => return Err(ReadError::NoRole(call.name)),
+        None => Target::Unknown,
+    };
+    let session = session(record);
+    Ok(Event::Assumption(Assumption { call, target, session, external_id }))
+}
+
+fn account_of_root(principal: &str) -> Option<AccountId> {
+    principal
+        .parse()
+        .ok()
+        .or_else(|| principal.strip_suffix(":root")?.rsplit(':').next()?.parse().ok())
+}
+
+/// The role's ARN: from the request, else from the resources, else from the text of the denial.
+fn role_arn(record: &Value) -> Option<RoleArn> {
+    field::parsed(field::at(record, &["requestParameters"]), "roleArn")
+        .or_else(|| role_of_resources(record))
+        .or_else(|| role_of_denial(field::str(record, "errorMessage")?))
+}
+
+/// `resources` may hold an identity provider beside the role.
+fn role_of_resources(record: &Value) -> Option<RoleArn> {
+    let resources = record.get("resources")?.as_array()?;
+    let role = resources.iter().find(|it| field::str(it, "type") == Some("AWS::IAM::Role"))?;
+    field::parsed(role, "ARN").or_else(|| field::parsed(role, "arn"))
+}
+
+/// `User: … is not authorized to perform: sts:AssumeRole on resource: <role arn> [reason]`.
+/// Nothing tells where a text was cut that ends in an ellipsis, so its ARN is not believed.
+fn role_of_denial(message: &str) -> Option<RoleArn> {
+    let (_, rest) = message.split_once("on resource: ")?;
+    let end = rest.find(|c: char| c.is_whitespace()).unwrap_or(rest.len());
+    let arn = rest.get(..end)?;
+    if end == rest.len() && (arn.ends_with("...") || arn.ends_with('…')) {
+        return None;
+    }
+    arn.trim_end_matches([',', '.', ';']).parse().ok()
+}
+
+fn assumed_role_id(record: &Value) -> Option<crate::id::UniqueId> {
+    let user = field::at(record, &["responseElements", "assumedRoleUser"]);
+    field::str(user, "assumedRoleId")?.split(':').next()?.parse().ok()
+}
+
+/// No request parameters are no knowledge; parameters without an ExternalId are knowledge.
+fn external_id(request: &Value) -> ExternalIdUse {
+    if !request.is_object() {
+        return ExternalIdUse::Unknown;
+    }
+    match request.get("externalId") {
+        None | Some(Value::Null) => ExternalIdUse::Absent,
+        Some(Value::String(clear)) => ExternalIdUse::Given(ExternalId::hash(clear)),
+        Some(other) => ExternalIdUse::Given(ExternalId::hash(&other.to_string())),
+    }
+}
+
+fn session(record: &Value) -> Session {
+    let request = field::at(record, &["requestParameters"]);
+    let credentials = field::at(record, &["responseElements", "credentials"]);
+    Session {
+        name: field::text(request, "roleSessionName"),
+        access_key_id: field::parsed(credentials, "accessKeyId"),
+        expires: field::str(credentials, "expiration").and_then(time::expiration),
+        source_identity: field::text(request, "sourceIdentity"),
+    }
+}

@@ -1,0 +1,144 @@
+//! Bytes → wire records. Never fails whole: it gives the records it found and the faults beside
+//! them, and one broken record costs none of its neighbours.
+//!
+//! The format is recognised by content. See [`envelope`] for the shapes a record arrives in.
+
+mod envelope;
+mod gzip;
+mod scan;
+
+use std::fmt;
+
+use serde_json::Value;
+
+/// How far decoding goes before it says that an input is not what it claims to be.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Most bytes that one compressed input may inflate to. What was inflated up to there is
+    /// read; the rest is reported.
+    pub inflated_bytes: usize,
+}
+
+impl Default for Limits {
+    /// 256 MiB: a CloudTrail log file inflates to some tens of MiB at most.
+    fn default() -> Self {
+        Self { inflated_bytes: 256 << 20 }
+    }
+}
+
+/// What an input held.
+#[derive(Debug, Default)]
+pub struct Decoded {
+    /// Records that rolewatch reads, as JSON, each with its place.
+    pub records: Vec<(Place, Value)>,
+    /// Well-formed records that do not concern rolewatch.
+    pub other: u64,
+    /// What could not be decoded.
+    pub faults: Vec<Fault>,
+}
+
+/// Where in the inflated input something stood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The record's number in the input, from 1.
+    pub record: u64,
+    /// The byte it begins at.
+    pub byte: usize,
+}
+
+/// Something that could not be decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// The input as a whole, or all of it from some point on.
+    Input(InputFault),
+    /// One record; its neighbours are read.
+    Record(Place, RecordFault),
+}
+
+/// What can be wrong with a whole input.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InputFault {
+    /// Nothing in it.
+    #[error("it is empty")]
+    Empty,
+    /// No JSON anywhere.
+    #[error("it is not JSON (it begins with `{0}`): give CloudTrail logs, plain or gzip")]
+    NotJson(String),
+    /// Some producer aggregated several records into one.
+    #[error(
+        "it is a KPL-aggregated Kinesis record, which is not supported: \
+         turn aggregation off in the producer"
+    )]
+    KplAggregated,
+    /// A compressed input ends too early or is damaged.
+    #[error(
+        "its gzip data is {0} after {1} inflated bytes: fetch the file again; what came before was read"
+    )]
+    Gzip(GzipDamage, usize),
+    /// More inflated bytes than allowed.
+    #[error("it inflates to more than {0} bytes and was read up to there: inflate it and split it")]
+    TooLarge(usize),
+}
+
+/// In which way compressed data is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GzipDamage {
+    /// The end is missing.
+    Truncated,
+    /// The bytes do not make sense.
+    Corrupt,
+}
+
+impl fmt::Display for GzipDamage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Truncated => "cut off",
+            Self::Corrupt => "corrupt",
+        })
+    }
+}
+
+/// What can be wrong with one record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordFault {
+    /// The input ends inside the record.
+    #[error("the input ends inside it")]
+    CutOff,
+    /// Not JSON.
+    #[error("not valid JSON: {0}")]
+    BadJson(String),
+    /// JSON without the field that makes it a CloudTrail record.
+    #[error("JSON, but no CloudTrail record: it has no `eventName`")]
+    NoEventName,
+    /// An envelope inside an envelope inside an envelope.
+    #[error("envelopes nested too deep")]
+    TooDeep,
+}
+
+/// Decodes one input: a file, or the data of one Kinesis record.
+#[must_use]
+pub fn decode(bytes: &[u8], limits: Limits) -> Decoded {
+    const KPL_MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
+    if bytes.starts_with(&KPL_MAGIC) {
+        return Decoded::of_fault(InputFault::KplAggregated);
+    }
+    if !gzip::is_gzip(bytes) {
+        return envelope::decode(bytes, true);
+    }
+    let (inflated, fault) = gzip::inflate(bytes, limits.inflated_bytes);
+    let mut decoded = match (&fault, inflated.is_empty()) {
+        (Some(_), true) => Decoded::default(),
+        _ => envelope::decode(&inflated, fault.is_none()),
+    };
+    decoded.faults.extend(fault.map(Fault::Input));
+    decoded
+}
+
+impl Decoded {
+    fn of_fault(fault: InputFault) -> Self {
+        Self { faults: vec![Fault::Input(fault)], ..Self::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const OURS: &str = r#"{"eventVersion":"1.08","eventSource":"sts.amazonaws.com","eventName":"AssumeRole","eventTime":"2026-03-04T05:06:07Z"}"#;
+const OTHER: &str =
+    r#"{"eventVersion":"1.08","eventSource":"ec2.amazonaws.com","eventName":"DescribeInstances"}"#;
+
+fn decoded(input: &str) -> (usize, u64, Vec<Fault>) {
+    let it = decode(input.as_bytes(), Limits::default());
+    (it.records.len(), it.other, it.faults)
+}
+
+/// Records of ours, other records, and record faults. No fault of the whole input.
+fn counts(input: &str) -> (usize, u64, usize) {
+    let (ours, other, faults) = decoded(input);
+    assert!(faults.iter().all(|it| matches!(it, Fault::Record(..))), "{faults:?}");
+    (ours, other, faults.len())
+}
+
+fn message(record: &str) -> String {
+    serde_json::to_string(record).unwrap()
+}
+
+#[test]
+fn every_envelope_by_content() {
+    let log = |messages: &[String]| {
+        let events: Vec<String> = messages
+            .iter()
+            .map(|m| format!(r#"{{"id":"1","timestamp":1,"message":{m}}}"#))
+            .collect();
+        format!(
+            r#"{{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"g","logEvents":[{}]}}"#,
+            events.join(",")
+        )
+    };
+    for input in [
+        format!(r#"{{"Records":[{OURS},{OTHER}]}}"#),
+        format!("[{OURS},{OTHER}]"),
+        format!("{OURS}\n{OTHER}\n"),
+        format!("{OURS}{OTHER}"),
+        format!("\u{feff} {OURS}\r\n\r\n{OTHER}"),
+        format!(
+            r#"{{"NextToken":"x","Events":[{{"EventId":"1","CloudTrailEvent":{}}},{{"EventId":"2","CloudTrailEvent":{}}}]}}"#,
+            message(OURS),
+            message(OTHER)
+        ),
+        log(&[message(OURS), message(OTHER)]),
+        format!("{}\n{}", log(&[message(OURS)]), log(&[message(OTHER)])),
+        format!(
+            r#"[{{"version":"0","detail-type":"AWS API Call via CloudTrail","detail":{OURS}}},{OTHER}]"#
+        ),
+        format!(r#"{{"detail":{OURS},"version":"0"}} {{"detail":{OTHER}}}"#),
+    ] {
+        assert_eq!(counts(&input), (1, 1, 0), "{input}");
+    }
+}
+
+#[test]
+fn what_lies_beside_records_is_not_ours_and_no_fault() {
+    for input in [
+        r#"{"messageType":"CONTROL_MESSAGE","logEvents":[{"id":"","timestamp":1,"message":"CWL CONTROL MESSAGE: Checking health of destination Kinesis stream."}]}"#,
+        r#"{"awsAccountId":"1","digestStartTime":"x","logFiles":[]}"#,
+        r#"{"schema":"rolewatch/alert/1","id":"1","event":{"name":"AssumeRole"}}"#,
+        r#"{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","eventName":"ObjectCreated:Put"}]}"#,
+        r#"{"Records":[{"eventVersion":"1.07","eventType":"AwsCloudTrailInsight","insightDetails":{}}]}"#,
+    ] {
+        assert_eq!(counts(input), (0, 1, 0), "{input}");
+    }
+    assert_eq!(counts(r#"{"Records":[]}"#), (0, 0, 0));
+}
+
+#[test]
+fn a_broken_record_costs_none_of_its_neighbours() {
+    for (broken, faults) in [
+        (r#"{"eventVersion":"1","eventName":tru}"#, 1),
+        (r#"{"eventVersion":"1","eventName":"AssumeRole"#, 1),
+        (r#"{"eventVersion":"1","eventName":"Assume"Role"}"#, 1),
+        (r#"{"eventVersion":"1","a":{"b":[1,2}"#, 1),
+        (r#"{"eventVersion":"1"]"#, 1),
+        (r#"{"no":"eventName"}"#, 1),
+        (r#"{"eventVersion":"1","eventName":7}"#, 1),
+        ("null", 1),
+        ("12", 1),
+        (r#""text""#, 1),
+    ] {
+        let array = format!(r#"{{"Records":[{OURS},{broken},{OURS},{OTHER}]}}"#);
+        assert_eq!(counts(&array), (2, 1, faults), "{array}");
+        let lines = format!("{OURS}\n{broken}\n{OURS}\n{OTHER}");
+        assert_eq!(counts(&lines), (2, 1, faults), "{lines}");
+    }
+}
+
+#[test]
+fn a_broken_message_costs_none_of_its_neighbours() {
+    let events = |broken: &str| {
+        let good = message(OURS);
+        format!(
+            r#"{{"logEvents":[{{"id":"1","message":{good}}},{{"id":"2","message":{broken}}},{{"id":"3","message":{good}}}]}}"#
+        )
+    };
+    for broken in [r#""plain text""#, r#""{\"eventVersion\":1""#, r#""\x""#, r#""{\"a\":1}""#] {
+        let input = events(broken);
+        assert_eq!(counts(&input), (2, 0, 1), "{input}");
+    }
+}
+
+#[test]
+fn a_cut_input_keeps_what_came_before() {
+    let whole = format!(r#"{{"Records":[{OURS},{OURS},{OTHER}]}}"#);
+    for end in 1..whole.len() {
+        let (ours, other, faults) = decoded(&whole[..end]);
+        let complete = whole[..end].matches('}').count();
+        assert_eq!(ours as u64 + other, complete.min(3) as u64, "cut at {end}");
+        assert!(faults.len() <= 1 + usize::from(complete == 3), "cut at {end}: {faults:?}");
+        assert!(complete == 3 || !faults.is_empty(), "cut at {end} in silence");
+    }
+}
+
+#[test]
+fn what_is_no_log_at_all_is_said_once() {
+    let input = |bytes: &[u8]| decode(bytes, Limits::default()).faults;
+    assert_eq!(input(b""), [Fault::Input(InputFault::Empty)]);
+    assert_eq!(input(b" \n\t"), [Fault::Input(InputFault::Empty)]);
+    assert_eq!(input(b"\xF3\x89\x9A\xC2rest"), [Fault::Input(InputFault::KplAggregated)]);
+    let not_json = input(b"<html>\n<body>\x1b[2J");
+    assert_eq!(not_json, [Fault::Input(InputFault::NotJson("<html>".into()))]);
+    assert!(matches!(input(b"\x1f\x8b\x08")[..], [Fault::Input(InputFault::Gzip(..))]));
+}
+
+#[test]
+fn nesting_is_bounded() {
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    assert!(!decoded(&deep).2.is_empty());
+    let mut nested = OURS.to_owned();
+    for _ in 0..20 {
+        nested = format!(r#"{{"message":{}}}"#, message(&nested));
+        if nested.len() > 1 << 20 {
+            break;
+        }
+    }
+    assert!(!decoded(&nested).2.is_empty());
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+        let _ = decode(&bytes, Limits { inflated_bytes: 10_000 });
+    }
+
+    /// Whatever is done to one record, the records before it are found; and of those behind it
+    /// only what the damage itself makes part of the broken one can be lost.
+    #[test]
+    fn damage_to_one_record_is_named(at in 0..OURS.len(), with in any::<u8>()) {
+        let mut broken = OURS.as_bytes().to_vec();
+        broken[at] = with;
+        let input = [b"[", OURS.as_bytes(), b",", &broken, b",", OURS.as_bytes(), b"]"].concat();
+        let found = decode(&input, Limits::default());
+        let seen = found.records.len() + found.other as usize + found.faults.len();
+        prop_assert!(found.records.len() >= 2, "{}", String::from_utf8_lossy(&input));
+        prop_assert!(seen >= 3, "{}", String::from_utf8_lossy(&input));
+    }
+}

@@ -1,0 +1,339 @@
+//! What happened, in the field's words. Wire types stop before this module.
+
+mod principal;
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use crate::id::{AccessKeyId, AccountId, Address, EventId, ExternalId, RoleArn, UniqueId};
+use crate::text::Text;
+
+pub use principal::{CallerClass, Credential, Principal, PrincipalKey, PrincipalKind};
+
+/// One thing that CloudTrail saw and that concerns who may, or did, put on a role.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A call that asked for a role's credentials.
+    Assumption(Assumption),
+    /// A call that changed who may ask.
+    TrustChange(TrustChange),
+    /// A call by which a principal got, or showed, a session of its own.
+    SignIn(SignIn),
+}
+
+impl Event {
+    /// What every event has.
+    #[must_use]
+    pub fn call(&self) -> &Call {
+        match self {
+            Self::Assumption(it) => &it.call,
+            Self::TrustChange(it) => &it.call,
+            Self::SignIn(it) => &it.call,
+        }
+    }
+
+    /// The one order in which events are judged, whatever the order they arrived in: by time,
+    /// then what issues a credential before what may use it, then the fuller copy of a call
+    /// before the poorer, then by identity.
+    #[must_use]
+    pub fn order(&self) -> (Timestamp, u8, &EventKey) {
+        let call = self.call();
+        let rank = match self {
+            Self::TrustChange(_) => 0,
+            Self::SignIn(_) => 1,
+            Self::Assumption(_) => match call.principal.kind {
+                PrincipalKind::AwsAccount => 4,
+                PrincipalKind::Role | PrincipalKind::FederatedUser => 3,
+                _ => 2,
+            },
+        };
+        (call.time, rank, &call.key)
+    }
+}
+
+/// What identifies one record: the account and event id that CloudTrail gave it or, where it has
+/// no event id, a digest of the whole record.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum EventKey {
+    /// Recipient account and event id.
+    Id(Option<AccountId>, EventId),
+    /// First 16 bytes of the SHA-256 of the record in canonical form.
+    Digest([u8; 16]),
+}
+
+/// What every event has: who called, when, from where, and how it ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// Identity of the record, for dropping duplicates.
+    pub key: EventKey,
+    /// Shared by the copies of one call that several accounts received.
+    pub shared_id: Option<EventId>,
+    /// The API's name, as CloudTrail writes it.
+    pub name: &'static str,
+    /// When the call was made.
+    pub time: Timestamp,
+    /// The region that served it.
+    pub region: Text,
+    /// The account whose trail this record is from.
+    pub account: Option<AccountId>,
+    /// Who called.
+    pub principal: Principal,
+    /// What the record itself proves about MFA.
+    pub mfa: Mfa,
+    /// Where the call came from.
+    pub address: Address,
+    /// What the caller's software says of itself.
+    pub user_agent: Text,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+impl Call {
+    /// The record's event id, where it has one.
+    #[must_use]
+    pub fn event_id(&self) -> Option<&EventId> {
+        match &self.key {
+            EventKey::Id(_, id) => Some(id),
+            EventKey::Digest(_) => None,
+        }
+    }
+
+    /// The id of an alert about this call: the same on every replay, retry and copy.
+    #[must_use]
+    pub fn alert_id(&self) -> String {
+        let mut digest = Sha256::new();
+        match (&self.shared_id, &self.key) {
+            (Some(shared), _) => digest.update(format!("shared\0{shared}")),
+            (None, EventKey::Id(Some(account), id)) => {
+                digest.update(format!("event\0{account}\0{id}"));
+            }
+            (None, EventKey::Id(None, id)) => digest.update(format!("event\0\0{id}")),
+            (None, EventKey::Digest(record)) => {
+                digest.update(b"record\0");
+                digest.update(record);
+            }
+        }
+        digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Whether the call succeeded.
+    #[must_use]
+    pub fn granted(&self) -> bool {
+        self.outcome == Outcome::Granted
+    }
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It did what was asked.
+    Granted,
+    /// It was refused or failed, with CloudTrail's error code.
+    Refused(Text),
+}
+
+/// Multi-factor authentication of a call. Absence is a claim of its own: what a record cannot
+/// tell is [`Mfa::Unknown`], and no rule fires on that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mfa {
+    /// Proved for this very call.
+    Present,
+    /// Known to be missing.
+    Absent,
+    /// This record cannot tell: another account's copy, an identity provider, a role session.
+    Unknown,
+    /// A service made the call; there is nobody to ask for a second factor.
+    NotApplicable,
+}
+
+impl Mfa {
+    /// The word that alerts use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Present => "present",
+            Self::Absent => "absent",
+            Self::Unknown => "unknown",
+            Self::NotApplicable => "not_applicable",
+        }
+    }
+}
+
+/// A call that asked for a role's credentials, or for root's of a member account.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Assumption {
+    /// Who, when, from where, how it ended.
+    pub call: Call,
+    /// What was asked for.
+    pub target: Target,
+    /// The session that was asked for and, on a grant, issued.
+    pub session: Session,
+    /// The ExternalId that came with the call.
+    pub external_id: ExternalIdUse,
+}
+
+/// What an assumption asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A role, with its unique id where the answer told it.
+    Role {
+        /// The role's ARN, with its path.
+        arn: RoleArn,
+        /// `AROA…`: tells a role from another one of the same name.
+        id: Option<UniqueId>,
+    },
+    /// Root of a member account (`AssumeRoot`).
+    Root {
+        /// The member account.
+        account: Option<AccountId>,
+        /// The task policy that limits the session.
+        task_policy: Option<Text>,
+    },
+    /// A denial that does not name the role.
+    Unknown,
+}
+
+impl Assumption {
+    /// The role that was asked for, where there is one and the record names it.
+    #[must_use]
+    pub fn role(&self) -> Option<&RoleArn> {
+        match &self.target {
+            Target::Role { arn, .. } => Some(arn),
+            Target::Root { .. } | Target::Unknown => None,
+        }
+    }
+
+    /// The account the role lives in.
+    #[must_use]
+    pub fn role_account(&self) -> Option<AccountId> {
+        self.role().and_then(RoleArn::account)
+    }
+}
+
+/// The session an assumption asked for and, on a grant, got.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Session {
+    /// `roleSessionName`.
+    pub name: Option<Text>,
+    /// The issued key.
+    pub access_key_id: Option<AccessKeyId>,
+    /// When the issued credentials end, where the record's spelling of it could be read.
+    pub expires: Option<Timestamp>,
+    /// `sourceIdentity`, which a session keeps through every chain.
+    pub source_identity: Option<Text>,
+}
+
+/// The ExternalId of an assumption. That none was sent is itself a value; a denial does not
+/// tell what was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ExternalIdUse {
+    /// The record has no request parameters.
+    Unknown,
+    /// The call carried none.
+    Absent,
+    /// The call carried this one.
+    Given(ExternalId),
+}
+
+/// A call that changed who may assume a role.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrustChange {
+    /// Who, when, from where, how it ended.
+    pub call: Call,
+    /// What was done.
+    pub kind: TrustChangeKind,
+    /// The role's name. An update and a deletion do not tell its path.
+    pub role_name: Text,
+    /// The role's ARN where the record holds it.
+    pub role: Option<RoleArn>,
+    /// The new trust policy, where there is one.
+    pub policy: Option<PolicyDocument>,
+}
+
+/// The ways in which trust changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrustChangeKind {
+    /// `CreateRole`.
+    Created,
+    /// `UpdateAssumeRolePolicy`.
+    Updated,
+    /// `DeleteRole`.
+    Deleted,
+}
+
+/// A policy document as the log holds it. It may hold ExternalIds in clear, so it is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PolicyDocument(Arc<str>);
+
+impl PolicyDocument {
+    /// Keeps a document as it was written.
+    #[must_use]
+    pub fn new(json: &str) -> Self {
+        Self(json.into())
+    }
+
+    /// The document's JSON.
+    #[must_use]
+    pub fn as_json(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PolicyDocument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PolicyDocument({} bytes)", self.0.len())
+    }
+}
+
+/// A call by which a principal got, or showed, a session of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SignIn {
+    /// Who, when, from where, how it ended.
+    pub call: Call,
+    /// Which way in.
+    pub kind: SignInKind,
+}
+
+/// The ways in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignInKind {
+    /// A sign-in to the console.
+    ConsoleLogin,
+    /// A switch of role in the console, in the role's account.
+    SwitchRole {
+        /// The assumed-role or user ARN that the person came from.
+        from: Option<Text>,
+    },
+    /// Temporary credentials of the caller itself.
+    SessionToken,
+    /// Temporary credentials for a user that the caller names.
+    FederationToken {
+        /// What the session policy allows.
+        scope: FederationScope,
+        /// The name that the caller gave the federated user.
+        name: Option<Text>,
+    },
+    /// Credentials of an Identity Center permission set.
+    RoleCredentials {
+        /// The account they are for.
+        account: Option<AccountId>,
+        /// The permission set's name.
+        role_name: Option<Text>,
+    },
+}
+
+/// What the session policy of a federation token allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FederationScope {
+    /// Every action on every resource: all that the caller itself may do.
+    Everything,
+    /// Something less.
+    Limited,
+    /// No session policy: such a token can do nothing but what resource policies grant it.
+    Nothing,
+    /// A policy was given that could not be read.
+    Unreadable,
+}

@@ -1,0 +1,416 @@
+//! Identifiers: parsed once at the rim, or refused; trusted from then on.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
+
+use crate::text::Text;
+
+/// A text was not an identifier of the kind that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{input}` is not {expected}")]
+pub struct IdError {
+    input: String,
+    expected: &'static str,
+}
+
+impl IdError {
+    fn new(input: &str, expected: &'static str) -> Self {
+        Self { input: crate::text::inline(input), expected }
+    }
+}
+
+/// An AWS account: exactly twelve digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountId(u64);
+
+impl FromStr for AccountId {
+    type Err = IdError;
+
+    fn from_str(s: &str) -> Result<Self, IdError> {
+        let digits = s.len() == 12 && s.bytes().all(|b| b.is_ascii_digit());
+        match s.parse() {
+            Ok(number) if digits => Ok(Self(number)),
+            _ => Err(IdError::new(s, "an account id of twelve digits")),
+        }
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:012}", self.0)
+    }
+}
+
+impl fmt::Debug for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// An identifier whose inside is a checked, shared text.
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident, $expected:literal, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The identifier as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(s: &str) -> Result<Self, IdError> {
+                let check: fn(&str) -> bool = $check;
+                if check(s) { Ok(Self(s.into())) } else { Err(IdError::new(s, $expected)) }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+/// Identifiers are written as their text, and checked again when they are read.
+macro_rules! serde_as_text {
+    ($($name:ident),*) => {$(
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+
+text_id!(
+    /// A role's ARN, `arn:<partition>:iam::<account>:role/<path><name>`. It carries the path;
+    /// an assumed-role ARN does not, so neither is ever rebuilt from the other.
+    RoleArn,
+    "a role ARN like `arn:aws:iam::111122223333:role/path/Name`",
+    |s| role_arn_parts(s).is_some()
+);
+
+text_id!(
+    /// What IAM calls a unique id: `AIDA…` for a user, `AROA…` for a role. It survives a rename
+    /// and does not survive a deletion.
+    UniqueId,
+    "a unique id like `AROAEXAMPLEID`",
+    |s| is_unique_id(s)
+);
+
+text_id!(
+    /// An access key id: `AKIA…` is a long-term key of a user, `ASIA…` belongs to a session. Not
+    /// globally unique: only ever a key together with its account.
+    AccessKeyId,
+    "an access key id like `ASIAEXAMPLEKEY`",
+    |s| s.starts_with('A') && is_unique_id(s)
+);
+
+text_id!(
+    /// An event id, or a shared event id, as CloudTrail wrote it (usually a UUID, not always).
+    EventId,
+    "an event id of 1 to 128 printable characters",
+    |s| !s.is_empty() && s.len() <= 128 && s.bytes().all(|b| b.is_ascii_graphic())
+);
+
+serde_as_text!(AccountId, RoleArn, UniqueId, AccessKeyId, EventId);
+
+impl RoleArn {
+    /// The account the role lives in.
+    #[must_use]
+    pub fn account(&self) -> Option<AccountId> {
+        role_arn_parts(&self.0).map(|parts| parts.account)
+    }
+
+    /// The role's name, without its path.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        role_arn_parts(&self.0).map_or("", |parts| parts.name)
+    }
+
+    /// Whether an AWS service owns the role (a service-linked role).
+    #[must_use]
+    pub fn is_service_linked(&self) -> bool {
+        self.0.contains(":role/aws-service-role/")
+    }
+
+    /// The ARN for a role of which only account, path and name are known.
+    ///
+    /// # Errors
+    /// Refuses a path or name that IAM would not accept.
+    pub fn from_parts(
+        partition: &str,
+        account: AccountId,
+        path: &str,
+        name: &str,
+    ) -> Result<Self, IdError> {
+        format!("arn:{partition}:iam::{account}:role{path}{name}").parse()
+    }
+}
+
+struct RoleArnParts<'a> {
+    account: AccountId,
+    name: &'a str,
+}
+
+/// AWS: a role name has at most 64 characters, its path at most 512.
+fn role_arn_parts(s: &str) -> Option<RoleArnParts<'_>> {
+    let rest = s.strip_prefix("arn:aws")?;
+    let (partition_tail, rest) = rest.split_once(':')?;
+    let (account, path_and_name) = rest.strip_prefix("iam::")?.split_once(":role/")?;
+    let name = path_and_name.rsplit('/').next()?;
+    let well_formed = s.len() <= 640
+        && partition_tail.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+        && !name.is_empty()
+        && path_and_name.bytes().all(|b| b.is_ascii_graphic());
+    well_formed.then_some(RoleArnParts { account: account.parse().ok()?, name })
+}
+
+fn is_unique_id(s: &str) -> bool {
+    (4..=128).contains(&s.len())
+        && s.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+        && s.bytes().any(|b| b.is_ascii_uppercase())
+}
+
+/// The SHA-256 of an ExternalId.
+///
+/// An ExternalId is a secret shared between two companies, so it is hashed where it is read and
+/// exists nowhere else. Neither `Debug` nor `Display` shows more than the first eight digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExternalId([u8; 32]);
+
+impl ExternalId {
+    /// Hashes a value in clear.
+    #[must_use]
+    pub fn hash(clear: &str) -> Self {
+        Self(Sha256::digest(clear.as_bytes()).into())
+    }
+
+    /// All 64 digits, for stored state and for comparing with a configuration.
+    #[must_use]
+    pub fn to_hex(self) -> String {
+        hex(&self.0)
+    }
+
+    /// Reads what [`ExternalId::to_hex`] wrote.
+    ///
+    /// # Errors
+    /// Refuses anything but 64 hexadecimal digits.
+    pub fn from_hex(digits: &str) -> Result<Self, IdError> {
+        let refuse = || IdError::new(digits, "a SHA-256 of 64 hexadecimal digits");
+        let bytes = digits.as_bytes();
+        if bytes.len() != 64 {
+            return Err(refuse());
+        }
+        let mut hash = [0_u8; 32];
+        for (byte, pair) in hash.iter_mut().zip(bytes.chunks_exact(2)) {
+            let pair = std::str::from_utf8(pair).map_err(|_| refuse())?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| refuse())?;
+        }
+        Ok(Self(hash))
+    }
+}
+
+impl fmt::Display for ExternalId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("sha256:")?;
+        self.0.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for ExternalId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// Lower-case hexadecimal digits of `bytes`.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Where a call came from, as `sourceIPAddress` tells it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Address {
+    /// A legal IPv4 or IPv6 address.
+    Ip(IpAddr),
+    /// An AWS service, by its name (`ec2.amazonaws.com`, `AWS Internal`).
+    Service(Text),
+    /// Anything else, kept as text: masked or illegal addresses, or nothing at all.
+    Text(Text),
+}
+
+impl Address {
+    /// Reads `sourceIPAddress`; what is no legal address stays text.
+    #[must_use]
+    pub fn read(raw: &str) -> Self {
+        match raw.parse() {
+            Ok(ip) => Self::Ip(ip),
+            Err(_) if raw == "AWS Internal" || is_service_name(raw) => {
+                Self::Service(Text::clip(raw))
+            }
+            Err(_) => Self::Text(Text::clip(raw)),
+        }
+    }
+
+    /// The address as the log wrote it.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        match self {
+            Self::Ip(ip) => ip.to_string(),
+            Self::Service(text) | Self::Text(text) => text.as_str().to_owned(),
+        }
+    }
+
+    /// The address inside a sentence.
+    #[must_use]
+    pub fn display(&self) -> String {
+        match self.to_text() {
+            text if text.is_empty() => "an unknown address".to_owned(),
+            text => crate::text::inline(&text),
+        }
+    }
+
+    /// The network the address stands for: its /24 (IPv4) or /48 (IPv6), which is what a site
+    /// or a customer is usually given; a service stands for itself.
+    #[must_use]
+    pub fn network(&self) -> Network {
+        let ip = match self {
+            Self::Ip(IpAddr::V6(v6)) => v6.to_ipv4_mapped().map_or(IpAddr::V6(*v6), IpAddr::V4),
+            Self::Ip(ip) => *ip,
+            Self::Service(text) | Self::Text(text) => return Network(text.as_str().into()),
+        };
+        let text = match ip {
+            IpAddr::V4(v4) => {
+                let [a, b, c, _] = v4.octets();
+                format!("{a}.{b}.{c}.0/24")
+            }
+            IpAddr::V6(v6) => {
+                let [a, b, c, ..] = v6.segments();
+                format!("{}/48", std::net::Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
+            }
+        };
+        Network(text.into())
+    }
+}
+
+/// Whether `raw` is the name of an AWS service, in any partition.
+#[must_use]
+pub fn is_service_name(raw: &str) -> bool {
+    let host = raw.strip_suffix(".cn").unwrap_or(raw);
+    host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".aws.internal")).is_some_and(
+        |name| {
+            !name.is_empty()
+                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
+        },
+    )
+}
+
+/// A source network, made by [`Address::network`].
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[serde(transparent)]
+pub struct Network(Arc<str>);
+
+impl Network {
+    /// The network as text: `198.51.100.0/24`, `2001:db8::/48`, `ec2.amazonaws.com`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_has_twelve_digits() {
+        assert_eq!("000000000012".parse::<AccountId>().unwrap().to_string(), "000000000012");
+        for bad in
+            ["", "12", "ANONYMOUS_PRINCIPAL", "11112222333a", "1111222233334", "+11112222333"]
+        {
+            assert!(bad.parse::<AccountId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_role_arn_keeps_its_path_and_knows_its_name() {
+        for (arn, name) in [
+            ("arn:aws:iam::111122223333:role/admin/OrgAdmin", "OrgAdmin"),
+            ("arn:aws-cn:iam::111122223333:role/x", "x"),
+            ("arn:aws-us-gov:iam::111122223333:role/a/b/c+=,.@-_d", "c+=,.@-_d"),
+        ] {
+            let role: RoleArn = arn.parse().unwrap();
+            assert_eq!((role.as_str(), role.name()), (arn, name));
+            assert_eq!(role.account().unwrap().to_string(), "111122223333");
+        }
+    }
+
+    #[test]
+    fn what_is_no_role_arn_is_refused() {
+        for bad in [
+            "arn:aws:iam::111122223333:user/alice",
+            "arn:aws:iam::1111:role/x",
+            "arn:aws:iam::111122223333:role/",
+            "arn:aws:iam::111122223333:role/a b",
+            "arn:evil:iam::111122223333:role/a",
+            "arn:aws:sts::111122223333:assumed-role/Name/session",
+        ] {
+            assert!(bad.parse::<RoleArn>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_external_id_never_shows_itself() {
+        let id = ExternalId::hash("hunter2");
+        assert_eq!(format!("{id} {id:?}"), "sha256:f52fbd32 sha256:f52fbd32");
+        assert_eq!(ExternalId::from_hex(&id.to_hex()).unwrap(), id);
+        assert!(ExternalId::from_hex("f52fbd32").is_err());
+        assert!(ExternalId::from_hex(&"g".repeat(64)).is_err());
+    }
+
+    #[test]
+    fn networks_are_coarse_and_odd_addresses_stay_text() {
+        for (raw, network) in [
+            ("198.51.100.7", "198.51.100.0/24"),
+            ("2001:db8:1:2::3", "2001:db8:1::/48"),
+            ("::ffff:198.51.100.7", "198.51.100.0/24"),
+            ("ec2.amazonaws.com", "ec2.amazonaws.com"),
+            ("AWS Internal", "AWS Internal"),
+            ("06.237.252.245", "06.237.252.245"),
+            ("30.*.0.210", "30.*.0.210"),
+            ("", ""),
+        ] {
+            assert_eq!(Address::read(raw).network().as_str(), network);
+        }
+        assert!(matches!(Address::read("lambda.amazonaws.com"), Address::Service(_)));
+        assert!(matches!(Address::read("evil.example.com"), Address::Text(_)));
+    }
+}

@@ -1,0 +1,98 @@
+//! Root was used: at the console, by its keys, or through `AssumeRoot`.
+
+use super::{Case, Finding, Ground, Rule, evidence, json};
+use crate::event::{Assumption, Event, Mfa, PrincipalKind, SignIn, SignInKind, Target};
+use crate::severity::Severity;
+use crate::text::{Text, inline};
+
+pub(super) const RULE: Rule = Rule {
+    id: "root_session",
+    title: "Root session",
+    severities: &[Severity::Low, Severity::Medium, Severity::High],
+    mitre: &["T1078.004", "T1548.005"],
+    sees: "A console sign-in of the root user or its GetSessionToken (high without MFA, medium \
+           with), or an AssumeRoot into a member account (medium). An attempt that failed is low.",
+    why: "No policy but an organisation's limits root, and hardly any task needs it. An \
+          AssumeRoot session can unlock what everybody is locked out of, which is its purpose.",
+    harmless: "The few tasks that only root can do (account closure, a bucket or queue policy \
+               that locks everybody out), planned and announced.",
+    first: "Find the ticket that planned it. Without one, treat the account as taken over: \
+            change root's password, remove its keys, check its MFA devices and e-mail address, \
+            and read what root did since.",
+    check,
+};
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    match case.event {
+        Event::SignIn(it) if it.call.principal.kind == PrincipalKind::Root => sign_in(it),
+        Event::Assumption(it) => match &it.target {
+            Target::Root { account, task_policy } => {
+                let account =
+                    account.map_or_else(|| "an unnamed account".to_owned(), |a| a.to_string());
+                Some(assume_root(it, &account, task_policy.as_ref()))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn sign_in(it: &SignIn) -> Option<Finding> {
+    let did = match it.kind {
+        SignInKind::ConsoleLogin => "signed in to the console",
+        SignInKind::SessionToken => "took a session token",
+        _ => return None,
+    };
+    let mfa = match it.call.mfa {
+        Mfa::Present => "with MFA",
+        Mfa::Absent => "without MFA",
+        Mfa::Unknown | Mfa::NotApplicable => "and the record does not tell whether with MFA",
+    };
+    let (severity, phrase, verb) = match (it.call.granted(), it.call.mfa) {
+        (false, _) => (Severity::Low, "failed", "tried and failed: it would have"),
+        (true, Mfa::Absent) => (Severity::High, "without MFA", ""),
+        (true, Mfa::Present) => (Severity::Medium, "with MFA", ""),
+        (true, _) => (Severity::Medium, "", ""),
+    };
+    let who = it.call.principal.display();
+    let from = it.call.address.display();
+    let sentence = if verb.is_empty() {
+        format!("{who} {did} from {from} {mfa}")
+    } else {
+        format!("somebody tried, from {from}, to act as {who} ({}), and failed", it.call.name)
+    };
+    Some(Finding {
+        rule: RULE.id,
+        severity,
+        phrase,
+        summary: sentence,
+        evidence: evidence(json!({ "call": it.call.name, "mfa": it.call.mfa.as_str() })),
+        ground: Ground::Fact,
+    })
+}
+
+fn assume_root(it: &Assumption, account: &str, task_policy: Option<&Text>) -> Finding {
+    let task = task_policy
+        .map_or("no task policy", |arn| arn.as_str().rsplit('/').next().unwrap_or_default());
+    let who = it.call.principal.display();
+    let (severity, phrase, summary) = if it.call.granted() {
+        let summary =
+            format!("{who} became root of {account}, limited to the task {}", inline(task));
+        (Severity::Medium, "through AssumeRoot", summary)
+    } else {
+        let summary = format!("{who} tried to become root of {account} and was refused");
+        (Severity::Low, "refused", summary)
+    };
+    Finding {
+        rule: RULE.id,
+        severity,
+        phrase,
+        summary,
+        evidence: evidence(json!({
+            "call": it.call.name,
+            "target_account": account,
+            "task_policy": task_policy.map(Text::as_str),
+        })),
+        ground: Ground::Fact,
+    }
+}

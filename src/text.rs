@@ -1,0 +1,137 @@
+//! Text that came from a log: bounded, and hostile until a format has escaped it.
+//!
+//! Session names, user agents, source identities and error messages are chosen by whoever makes
+//! the call. [`Text`] cuts them to a bound when they are read and has no `Display`, so that they
+//! reach an output only through that output's own escaping.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// A piece of log text, at most [`Text::MAX_BYTES`] long.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
+#[serde(transparent)]
+pub struct Text(Arc<str>);
+
+impl Text {
+    /// Bytes kept of one text. Above every limit that AWS sets on what we read (a session name
+    /// has 64 characters, a source identity 64, a role ARN 2,048 of which 512 are path).
+    pub const MAX_BYTES: usize = 1_024;
+
+    /// Keeps the head of `raw`, cut at a character boundary, with `…` where something was cut.
+    #[must_use]
+    pub fn clip(raw: &str) -> Self {
+        Self(clip(raw, Self::MAX_BYTES).into())
+    }
+
+    /// The text as it was read. Whoever prints it escapes it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", &*self.0)
+    }
+}
+
+/// The head of `raw` in at most `max_bytes`, ending in `…` where something was cut.
+#[must_use]
+pub fn clip(raw: &str, max_bytes: usize) -> String {
+    if raw.len() <= max_bytes {
+        return raw.to_owned();
+    }
+    let room = max_bytes.saturating_sub('…'.len_utf8());
+    let end = raw.floor_char_boundary(room);
+    let mut kept = raw.get(..end).unwrap_or_default().to_owned();
+    kept.push('…');
+    kept
+}
+
+/// `raw` for use inside a sentence: one line, no control or direction characters, short.
+///
+/// Everything that could move a cursor, break a line or turn the reading direction is written
+/// as its code point, so a sentence stays one sentence in a terminal, an e-mail or a chat.
+#[must_use]
+pub fn inline(raw: &str) -> String {
+    const LONGEST_IN_A_SENTENCE: usize = 128;
+    escape_controls(&clip(raw, LONGEST_IN_A_SENTENCE))
+}
+
+/// `raw` with every character that [`is_hostile`] written as `\u{…}`.
+#[must_use]
+pub fn escape_controls(raw: &str) -> String {
+    if !raw.chars().any(is_hostile) {
+        return raw.to_owned();
+    }
+    let mut safe = String::with_capacity(raw.len() + 16);
+    for c in raw.chars() {
+        if is_hostile(c) { safe.extend(c.escape_unicode()) } else { safe.push(c) }
+    }
+    safe
+}
+
+/// Escapes what JSON allows inside a string but a terminal acts on: DEL, the C1 controls, line
+/// and paragraph separators, and the characters that turn the reading direction.
+///
+/// Such characters can stand only inside the strings of a serialised document, so the result is
+/// the same document.
+#[must_use]
+pub fn escape_json_line(json: &str) -> String {
+    if !json.chars().any(is_hostile) {
+        return json.to_owned();
+    }
+    let mut safe = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if is_hostile(c) {
+            let mut units = [0_u16; 2];
+            for unit in c.encode_utf16(&mut units) {
+                safe.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+/// Whether a character can disturb more than its own place on a screen.
+#[must_use]
+pub fn is_hostile(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{00ad}' | '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clip_cuts_at_a_character_and_says_so() {
+        assert_eq!(clip("héllo", 6), "héllo");
+        assert_eq!(clip("ééééé", 8), "éé…");
+        assert_eq!(Text::clip(&"x".repeat(100_000)).as_str().len(), Text::MAX_BYTES);
+    }
+
+    #[test]
+    fn inline_text_is_one_printable_line() {
+        let hostile = "a\u{1b}[2J\r\nb\u{9b}31m\u{202e}c";
+        let shown = inline(hostile);
+        assert_eq!(shown, "a\\u{1b}[2J\\u{d}\\u{a}b\\u{9b}31m\\u{202e}c");
+        assert!(inline(&"n".repeat(1_000)).len() <= 128);
+    }
+
+    #[test]
+    fn an_escaped_json_line_is_the_same_document() {
+        let value = serde_json::json!({"name": "a\u{9b}\u{202e}\u{2028}\u{e0041}b"});
+        let line = escape_json_line(&value.to_string());
+        assert!(!line.chars().any(is_hostile), "{line}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), value);
+    }
+}
