@@ -1,6 +1,15 @@
 //! Each module uses only those that stand above it in `lib.rs`, and the core touches neither
 //! files nor the environment.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test may fail loudly"
+)]
+
 use std::path::Path;
 
 /// The first module that may touch the world.

@@ -1,6 +1,15 @@
 //! `rolewatch replay` and `rolewatch rules` as a user runs them: what is read, what is said of
 //! what cannot be read, and how it ends.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test may fail loudly"
+)]
+
 mod support;
 
 use std::io::Write;

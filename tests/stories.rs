@@ -2,6 +2,15 @@
 //! that they raise. `UPDATE_FIXTURES=1 cargo test` renews the alerts; the difference is for a
 //! person to judge.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test may fail loudly"
+)]
+
 mod support;
 
 use std::path::Path;

@@ -3,6 +3,15 @@
 //! `fixtures/wire/` holds one record a file; `fixtures/wire/read.txt` holds what is read from
 //! each. `UPDATE_FIXTURES=1 cargo test` renews it; the difference is for a person to judge.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test may fail loudly"
+)]
+
 mod support;
 
 use std::fmt::Write;

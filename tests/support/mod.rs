@@ -1,5 +1,5 @@
 //! What the tests share: fixtures, golden files, and running the tool as a user does.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
