@@ -1,5 +1,6 @@
 //! The command line: one subcommand a file.
 
+mod config;
 mod replay;
 mod rules;
 
@@ -39,6 +40,8 @@ struct Cli {
 enum Command {
     /// Replay CloudTrail logs in event-time order and print alerts
     Replay(replay::Args),
+    /// Check expectations (rolewatch.toml)
+    Config(config::Args),
     /// Explain every rule, or one
     Rules(rules::Args),
 }
@@ -48,6 +51,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let exit = match Cli::parse().command {
         Command::Replay(args) => replay::run(&args),
+        Command::Config(args) => config::run(&args),
         Command::Rules(args) => rules::run(&args),
     };
     exit.into()

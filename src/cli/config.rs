@@ -1,0 +1,95 @@
+//! `rolewatch config`
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use super::{Exit, say};
+use crate::config::{Config, Fault, FaultKind, Parsed};
+use crate::report::plural;
+use crate::text::escape_controls;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Check expectations: every fault at once, with its line
+    Check {
+        /// The expectations (rolewatch.toml)
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+pub(super) fn run(args: &Args) -> Exit {
+    match &args.command {
+        Command::Check { file } => check(file, today()),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "an expiry is told by the day it is asked for")]
+fn today() -> Date {
+    jiff::Timestamp::now().to_zoned(TimeZone::UTC).date()
+}
+
+fn check(file: &Path, today: Date) -> Exit {
+    let name = escape_controls(&file.display().to_string());
+    let toml = match read(file) {
+        Ok(toml) => toml,
+        Err(problem) => {
+            say(format_args!("rolewatch: {name}: {problem}"));
+            return Exit::Usage;
+        }
+    };
+    let Parsed { config, mut faults } = Config::parse(&toml);
+    faults.extend(config.iter().flat_map(|it| it.expired(today)));
+    faults.sort_by_key(|fault| fault.line);
+    for fault in &faults {
+        say(format_args!("{name}: {fault}"));
+    }
+    let Some(config) = config else {
+        say(format_args!("{name}: {}", count(&faults)));
+        return Exit::Usage;
+    };
+    let written = writeln!(
+        anstream::stdout(),
+        "{name}: {}, {}, {}",
+        plural(config.roles() as u64, "role", "roles"),
+        plural(config.exemptions() as u64, "exemption", "exemptions"),
+        count(&faults)
+    );
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Exit::OutputFailed,
+        _ => Exit::Done,
+    }
+}
+
+/// The text of a file, or why there is none.
+fn read(file: &Path) -> Result<String, String> {
+    let bytes = std::fs::read(file).map_err(|error| format!("cannot be read: {error}"))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let sound = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+        let line = 1 + memchr::memchr_iter(b'\n', sound).count();
+        format!("line {line}: error: this is not UTF-8 text")
+    })
+}
+
+fn count(faults: &[Fault]) -> String {
+    let of = |kind| faults.iter().filter(|fault| fault.kind == kind).count() as u64;
+    match (of(FaultKind::Error), of(FaultKind::Warning)) {
+        (0, 0) => "no faults".to_owned(),
+        (errors, 0) => plural(errors, "error", "errors"),
+        (0, warnings) => plural(warnings, "warning", "warnings"),
+        (errors, warnings) => format!(
+            "{}, {}",
+            plural(errors, "error", "errors"),
+            plural(warnings, "warning", "warnings")
+        ),
+    }
+}
