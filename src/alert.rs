@@ -277,3 +277,6 @@ fn finding_view(finding: Finding) -> FindingView {
         mitre: rules::by_id(finding.rule).map_or(&[], |rule| rule.mitre),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,10 @@
 
 mod input;
 mod output;
+mod progress;
+mod terminal;
 
 pub use input::{Inputs, Problem, read};
 pub use output::{Format, Output};
+pub use progress::Progress;
+pub use terminal::width;

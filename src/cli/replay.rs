@@ -1,12 +1,13 @@
 //! `rolewatch replay`
 
+use std::io::{IsTerminal, stdout};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use super::{Exit, say};
-use crate::local::{self, Format, Inputs, Output};
+use crate::local::{self, Format, Inputs, Output, Progress};
 use crate::pipeline;
 use crate::report::{Report, plural};
 use crate::severity::Severity;
@@ -31,21 +32,33 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Exit {
     let started = Instant::now();
     let mut report = Report::default();
-    let mut inputs = local::read(&args.paths, &mut report);
-    for problem in &inputs.problems {
-        say(format_args!("rolewatch: {problem}"));
-    }
+    let progress = Progress::on_stderr();
+    let mut inputs = local::read(&args.paths, &progress, &mut report);
+    progress.beside(|| {
+        for problem in &inputs.problems {
+            say(format_args!("rolewatch: {problem}"));
+        }
+    });
     let events = std::mem::take(&mut inputs.events);
-    let mut output = Output::new(anstream::AutoStream::auto(std::io::stdout()), args.format);
+    progress.judge(events.len() as u64);
+    let events = events.into_iter().inspect(|_| progress.judged());
+    let mut output = output(args.format, &progress);
     let mut state = State::default();
     let judged = pipeline::run(&mut state, events, args.learn_until, &mut output, &mut report)
         .and_then(|()| output.flush());
+    progress.end();
     summarise(&report, &inputs, started.elapsed());
     if let Err(error) = judged {
         say(format_args!("rolewatch: alerts could not be written, so the run stopped: {error}"));
         return Exit::OutputFailed;
     }
     exit(args.fail_on, &report, &inputs)
+}
+
+/// Alerts on standard output, in its width and without colour where it has none.
+fn output(format: Format, progress: &Progress) -> Output<impl std::io::Write + use<>> {
+    let output = Output::new(anstream::AutoStream::auto(stdout()), format, local::width());
+    if stdout().is_terminal() { output.beside(progress.clone()) } else { output }
 }
 
 fn exit(fail_on: Option<Severity>, report: &Report, inputs: &Inputs) -> Exit {

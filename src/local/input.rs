@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
+use super::Progress;
 use crate::cloudtrail;
 use crate::decode::{Decoded, Fault, Limits, Place, decode};
 use crate::event::Event;
@@ -19,6 +20,8 @@ pub struct Inputs {
     pub events: Vec<Event>,
     /// Files that were opened and read, faulty ones too.
     pub files: u64,
+    /// Bytes of them, as they are stored.
+    pub bytes: u64,
     /// Files, folders or paths of which some or all could not be read.
     pub unreadable: u64,
     /// What could not be read, for the user.
@@ -44,19 +47,20 @@ const NAMED_FAULTS: usize = 20;
 /// Reads every path: a file, a folder to any depth, or `-` for standard input. Records that are
 /// no events are counted in `report`.
 #[must_use]
-pub fn read(paths: &[PathBuf], report: &mut Report) -> Inputs {
-    let mut inputs = Inputs::default();
+pub fn read(paths: &[PathBuf], progress: &Progress, report: &mut Report) -> Inputs {
+    let mut reading = Reading { inputs: Inputs::default(), progress, report };
     for path in paths {
         if path.as_os_str() == "-" {
             let mut bytes = Vec::new();
             let result = std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes);
-            inputs.take("standard input", result, report);
+            reading.take("standard input", result);
         } else if path.is_dir() {
-            inputs.take_folder(path, report);
+            reading.take_folder(path);
         } else {
-            inputs.take_file(path, report);
+            reading.take_file(path);
         }
     }
+    let mut inputs = reading.inputs;
     // The text decides between records that claim one identity and differ, so that the outcome
     // does not depend on the order of the files.
     inputs.events.sort_by(|a, b| {
@@ -67,19 +71,26 @@ pub fn read(paths: &[PathBuf], report: &mut Report) -> Inputs {
     inputs
 }
 
-impl Inputs {
-    fn take_folder(&mut self, folder: &Path, report: &mut Report) {
+/// A reading under way.
+struct Reading<'a> {
+    inputs: Inputs,
+    progress: &'a Progress,
+    report: &'a mut Report,
+}
+
+impl Reading<'_> {
+    fn take_folder(&mut self, folder: &Path) {
         let mut found = false;
         for entry in WalkDir::new(folder).follow_links(true).sort_by_file_name() {
             match entry {
                 Ok(entry) if entry.file_type().is_file() && is_log(entry.path()) => {
                     found = true;
-                    self.take_file(entry.path(), report);
+                    self.take_file(entry.path());
                 }
                 Ok(_) => {}
                 Err(error) => {
                     found = true;
-                    self.unreadable += 1;
+                    self.inputs.unreadable += 1;
                     let path = error.path().unwrap_or(folder).display().to_string();
                     let cause = match error.io_error() {
                         Some(cause) => format!("cannot be read: {cause}"),
@@ -90,46 +101,48 @@ impl Inputs {
             }
         }
         if !found {
-            self.unreadable += 1;
+            self.inputs.unreadable += 1;
             let cause =
                 "holds no logs: give a folder with .json, .jsonl or .ndjson files, plain or .gz";
             self.problem(&folder.display().to_string(), cause.to_owned());
         }
     }
 
-    fn take_file(&mut self, path: &Path, report: &mut Report) {
-        self.take(&path.display().to_string(), std::fs::read(path), report);
+    fn take_file(&mut self, path: &Path) {
+        self.take(&path.display().to_string(), std::fs::read(path));
     }
 
-    fn take(&mut self, name: &str, bytes: std::io::Result<Vec<u8>>, report: &mut Report) {
+    fn take(&mut self, name: &str, bytes: std::io::Result<Vec<u8>>) {
         let bytes = match bytes {
             Ok(bytes) => bytes,
             Err(error) => {
-                self.unreadable += 1;
+                self.inputs.unreadable += 1;
                 return self.problem(name, format!("cannot be read: {error}"));
             }
         };
-        self.files += 1;
+        self.inputs.files += 1;
+        self.inputs.bytes += bytes.len() as u64;
+        self.progress.read(self.inputs.files, self.inputs.bytes);
         let Decoded { records, other, faults } = decode(&bytes, Limits::default());
-        report.other += other;
+        self.report.other += other;
         let mut messages = Vec::new();
         for (place, record) in records {
             match cloudtrail::read(&record) {
-                Ok(Some(event)) => self.events.push(event),
-                Ok(None) => report.other += 1,
+                Ok(Some(event)) => self.inputs.events.push(event),
+                Ok(None) => self.report.other += 1,
                 Err(error) => {
-                    report.undecodable += 1;
+                    self.report.undecodable += 1;
                     messages.push(at(place, &error));
                 }
             }
         }
         let damaged = faults.iter().any(|fault| matches!(fault, Fault::Input(_)));
-        self.unreadable += u64::from(damaged);
+        self.inputs.unreadable += u64::from(damaged);
         for fault in faults {
             match fault {
                 Fault::Input(fault) => messages.push(fault.to_string()),
                 Fault::Record(place, fault) => {
-                    report.undecodable += 1;
+                    self.report.undecodable += 1;
                     messages.push(at(place, &fault));
                 }
             }
@@ -148,7 +161,7 @@ impl Inputs {
     }
 
     fn problem(&mut self, input: &str, message: String) {
-        self.problems.push(Problem { input: input.to_owned(), message });
+        self.inputs.problems.push(Problem { input: input.to_owned(), message });
     }
 }
 

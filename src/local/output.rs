@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, ErrorKind, Write};
 
 use clap::ValueEnum;
 
+use super::Progress;
 use crate::alert::{Alert, table, to_line};
 use crate::pipeline::Alerts;
 
@@ -21,13 +22,23 @@ pub enum Format {
 pub struct Output<W: Write> {
     to: BufWriter<W>,
     format: Format,
+    width: usize,
+    progress: Progress,
     closed: bool,
 }
 
 impl<W: Write> Output<W> {
-    /// Prints to `to`.
-    pub fn new(to: W, format: Format) -> Self {
-        Self { to: BufWriter::new(to), format, closed: false }
+    /// Prints to `to`, a table with lines of at most `width` columns.
+    pub fn new(to: W, format: Format, width: usize) -> Self {
+        let (to, progress) = (BufWriter::new(to), Progress::hidden());
+        Self { to, format, width, progress, closed: false }
+    }
+
+    /// Prints to the terminal on which `progress` is drawn: alerts appear at once, and the line
+    /// steps aside for them.
+    #[must_use]
+    pub fn beside(self, progress: Progress) -> Self {
+        Self { progress, ..self }
     }
 
     /// Writes out what is buffered.
@@ -57,9 +68,15 @@ impl<W: Write> Alerts for Output<W> {
         if self.closed {
             return Ok(());
         }
-        let result = match self.format {
-            Format::Table => self.to.write_all(table::to_text(alert).as_bytes()),
-            Format::Jsonl => writeln!(self.to, "{}", to_line(alert)),
+        let text = match self.format {
+            Format::Table => table::to_text(alert, self.width),
+            Format::Jsonl => to_line(alert) + "\n",
+        };
+        let result = if self.progress.is_drawn() {
+            let to = &mut self.to;
+            self.progress.beside(|| to.write_all(text.as_bytes()).and_then(|()| to.flush()))
+        } else {
+            self.to.write_all(text.as_bytes())
         };
         self.forgive_closed(result)
     }
