@@ -50,7 +50,7 @@ fn explain(out: &mut impl Write, rule: &Rule) -> io::Result<()> {
         ("What to do first", rule.first),
     ] {
         writeln!(out, "\n{heading}")?;
-        for line in wrapped(text, 76) {
+        for line in textwrap::wrap(text, 76) {
             writeln!(out, "  {line}")?;
         }
     }
@@ -60,19 +60,4 @@ fn explain(out: &mut impl Write, rule: &Rule) -> io::Result<()> {
 fn severities(rule: &Rule) -> String {
     let words: Vec<&str> = rule.severities.iter().copied().map(Severity::as_str).collect();
     words.join(", ")
-}
-
-/// `text` in lines of at most `width` characters, broken between words.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.len() + 1 + word.len() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
