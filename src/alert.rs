@@ -1,8 +1,11 @@
 //! An alert: everything found about one call, in the form that the contract promises.
 
+mod mitre;
 mod native;
+pub mod ocsf;
 pub mod table;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -27,7 +30,7 @@ pub struct Alert {
     /// Grows when a late record adds findings to an alert already sent.
     pub revision: u32,
     /// When the call was made.
-    pub time: String,
+    pub time: Timestamp,
     /// The highest severity of the findings.
     pub severity: Severity,
     /// One line: what happened.
@@ -182,7 +185,7 @@ impl Alert {
             schema: SCHEMA,
             id: call.alert_id(),
             revision: 1,
-            time: call.time.to_string(),
+            time: call.time,
             severity,
             title: title(event, &findings),
             role: role_view(event),

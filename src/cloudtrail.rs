@@ -55,6 +55,12 @@ pub fn is_ours(source: &str, name: &str) -> bool {
     reader_of(source, name).is_some()
 }
 
+/// The service that a call of this name goes to, if rolewatch reads such calls.
+#[must_use]
+pub fn source_of(name: &str) -> Option<&'static str> {
+    OURS.iter().find(|(_, ours, _)| *ours == name).map(|(source, ..)| *source)
+}
+
 /// Reads one record. `Ok(None)` is a record that does not concern rolewatch.
 ///
 /// # Errors

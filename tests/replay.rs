@@ -301,7 +301,7 @@ fn hostile_text_cannot_disturb_the_output() {
     let path = folder.path().join("evil\u{1b}[2J.json");
     std::fs::write(&path, records(&[record, refused])).unwrap();
     std::fs::write(folder.path().join("bad\u{1b}[2J.json"), &hostile).unwrap();
-    for format in ["table", "jsonl"] {
+    for format in ["table", "jsonl", "ocsf"] {
         let replayed = run([
             "replay".as_ref(),
             "--format".as_ref(),

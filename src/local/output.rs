@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, ErrorKind, Write};
 use clap::ValueEnum;
 
 use super::Progress;
-use crate::alert::{Alert, table, to_line};
+use crate::alert::{Alert, ocsf, table, to_line};
 use crate::pipeline::Alerts;
 
 /// How alerts are printed.
@@ -15,6 +15,8 @@ pub enum Format {
     Table,
     /// One JSON object a line.
     Jsonl,
+    /// One OCSF Detection Finding a line.
+    Ocsf,
 }
 
 /// Prints alerts. A reader that has closed its end wants no more: that is no error, and what
@@ -71,6 +73,7 @@ impl<W: Write> Alerts for Output<W> {
         let text = match self.format {
             Format::Table => table::to_text(alert, self.width),
             Format::Jsonl => to_line(alert) + "\n",
+            Format::Ocsf => ocsf::to_line(alert) + "\n",
         };
         let result = if self.progress.is_drawn() {
             let to = &mut self.to;
