@@ -3,6 +3,7 @@
 /// Techniques and sub-techniques of the Enterprise matrix, by id. A sub-technique's own name,
 /// without that of its technique, which stands here too.
 const NAMES: &[(&str, &str)] = &[
+    ("T1036", "Masquerading"),
     ("T1078", "Valid Accounts"),
     ("T1078.004", "Cloud Accounts"),
     ("T1087", "Account Discovery"),
