@@ -5,13 +5,16 @@ mod native;
 pub mod ocsf;
 pub mod table;
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::event::{Event, Outcome, PrincipalKind, Target};
+use crate::finding::{Finding, worst};
 use crate::id::EventId;
-use crate::rules::{self, Finding};
+use crate::rules;
 use crate::severity::Severity;
 use crate::text::{Text, inline};
 
@@ -135,7 +138,7 @@ pub struct OutcomeView {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FindingView {
     /// The rule's id.
-    pub rule: &'static str,
+    pub rule: Cow<'static, str>,
     /// How urgent it is.
     pub severity: Severity,
     /// One sentence.
@@ -166,16 +169,40 @@ pub struct EventView {
     pub ids: Vec<EventId>,
 }
 
+/// Which message about a call an alert is, and what was counted before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// 1 for the first message about the call.
+    pub revision: u32,
+    /// Similar alerts counted since the last message.
+    pub repeats: u64,
+    /// Their event ids, up to 20.
+    pub event_ids: Vec<EventId>,
+    /// Whether it came so often that it is normal from now on, and this is the last message.
+    pub becomes_normal: bool,
+}
+
+impl Message {
+    /// The first message about a call of whose kind there was none before.
+    #[must_use]
+    pub fn first() -> Self {
+        Self { revision: 1, repeats: 0, event_ids: Vec::new(), becomes_normal: false }
+    }
+}
+
+/// Whether the findings on a refusal are about the caller, whichever role was tried last.
+#[must_use]
+pub fn is_about_caller(event: &Event, findings: &[Finding]) -> bool {
+    !event.call().granted()
+        && findings.first().is_some_and(|finding| finding.rule == "role_enumeration")
+}
+
 impl Alert {
     /// The alert about `event`, or `None` without findings.
     #[must_use]
-    pub fn new(
-        event: &Event,
-        findings: Vec<Finding>,
-        repeats: u64,
-        ids: Vec<EventId>,
-    ) -> Option<Self> {
-        let severity = findings.iter().map(|finding| finding.severity).max()?;
+    pub fn new(event: &Event, findings: Vec<Finding>, message: Message) -> Option<Self> {
+        let severity = worst(&findings)?;
+        let about_caller = is_about_caller(event, &findings);
         let call = event.call();
         let error = match &call.outcome {
             Outcome::Granted => None,
@@ -184,13 +211,13 @@ impl Alert {
         Some(Self {
             schema: SCHEMA,
             id: call.alert_id(),
-            revision: 1,
+            revision: message.revision,
             time: call.time,
             severity,
-            title: title(event, &findings),
-            role: role_view(event),
+            title: title(event, &findings, message.becomes_normal),
+            role: role_view(event).filter(|_| !about_caller),
             principal: principal_view(event),
-            session: session_view(event),
+            session: session_view(event).filter(|_| !about_caller),
             source: SourceView {
                 address: call.address.to_text(),
                 network: call.address.network().as_str().to_owned(),
@@ -205,18 +232,21 @@ impl Alert {
                 name: call.name,
                 region: call.region.clone(),
                 account: call.account.map(|it| it.to_string()),
-                ids,
+                ids: message.event_ids,
             },
-            repeats,
+            repeats: message.repeats,
         })
     }
 }
 
 /// `OrgAdmin assumed by alice without MFA`, or what was called where there is no role.
-fn title(event: &Event, findings: &[Finding]) -> String {
+fn title(event: &Event, findings: &[Finding], becomes_normal: bool) -> String {
     let who = event.call().principal.display();
     let what = match event {
         Event::Assumption(it) => match &it.target {
+            Target::Role { .. } if is_about_caller(event, findings) => {
+                format!("{} by {who}", it.call.name)
+            }
             Target::Role { arn, .. } => {
                 let verb = if it.call.granted() { "assumed" } else { "refused" };
                 format!("{} {verb} by {who}", inline(arn.name()))
@@ -228,9 +258,10 @@ fn title(event: &Event, findings: &[Finding]) -> String {
         }
         Event::SignIn(it) => format!("{} by {who}", it.call.name),
     };
-    let mut phrases: Vec<&str> = findings.iter().map(|finding| finding.phrase).collect();
+    let mut phrases: Vec<&str> = findings.iter().map(|finding| &*finding.phrase).collect();
     phrases.retain(|phrase| !phrase.is_empty());
-    format!("{what} {}", phrases.join(", ")).trim_end().to_owned()
+    let end = if becomes_normal { " (again, and taken as normal from now on)" } else { "" };
+    format!("{what} {}", phrases.join(", ")).trim_end().to_owned() + end
 }
 
 fn role_view(event: &Event) -> Option<RoleView> {
@@ -273,11 +304,11 @@ fn session_view(event: &Event) -> Option<SessionView> {
 
 fn finding_view(finding: Finding) -> FindingView {
     FindingView {
-        rule: finding.rule,
         severity: finding.severity,
         summary: finding.summary,
         evidence: finding.evidence,
-        mitre: rules::by_id(finding.rule).map_or(&[], |rule| rule.mitre),
+        mitre: rules::by_id(&finding.rule).map_or(&[], |rule| rule.mitre),
+        rule: finding.rule,
     }
 }
 

@@ -5,8 +5,12 @@
 //! in any order, any number of times, the result is the same.
 
 mod days;
+mod denials;
+pub mod describe;
 mod fold;
+mod novelty;
 mod seen;
+mod shape;
 mod table;
 
 use std::collections::BTreeMap;
@@ -15,26 +19,90 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::event::CallerClass;
+use crate::id::{Network, UniqueId};
+use crate::text::Text;
 
 pub use days::Days;
+pub use denials::Denials;
 pub use fold::{Fold, FoldKey, Folds, Repeat};
+pub use novelty::Turnover;
 pub use seen::Seen;
+pub use shape::{agent_family, session_shape};
 pub use table::Table;
 
 /// What about a call is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dimension {
+    /// Of a role: who takes it.
+    Principal,
+    /// Of a role: the accounts of those who take it.
+    Account,
+    /// Of a role or a caller: the networks that calls come from.
+    Network,
+    /// Of a role or a caller: the blocks that those networks lie in.
+    NetworkBlock,
+    /// Of a role or a caller: the shapes of session names.
+    SessionName,
+    /// Of a role: who sends which ExternalId (`account value`).
+    ExternalId,
     /// Of a role: whether its callers had MFA (`present`, `absent`).
     Mfa,
     /// Of a role: who takes it without MFA.
     WithoutMfa,
+    /// Of a role: the roles whose sessions take it.
+    Issuer,
+    /// Of a role or a caller: families of user agents.
+    UserAgent,
+    /// Of a caller: the roles it takes.
+    Role,
     /// Of a caller: the STS and sign-in calls it makes.
     Call,
 }
 
+impl Dimension {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::Principal,
+        Self::Account,
+        Self::Network,
+        Self::NetworkBlock,
+        Self::SessionName,
+        Self::ExternalId,
+        Self::Mfa,
+        Self::WithoutMfa,
+        Self::Issuer,
+        Self::UserAgent,
+        Self::Role,
+        Self::Call,
+    ];
+
+    /// What its values are called, one and many.
+    #[must_use]
+    pub fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Principal => ("principal", "principals"),
+            Self::Account => ("account", "accounts"),
+            Self::Network => ("network", "networks"),
+            Self::NetworkBlock => ("block of networks", "blocks of networks"),
+            Self::SessionName => ("shape of session name", "shapes of session names"),
+            Self::ExternalId => ("ExternalId", "ExternalIds"),
+            Self::Mfa => ("state of MFA", "states of MFA"),
+            Self::WithoutMfa => ("principal without MFA", "principals without MFA"),
+            Self::Issuer => ("role taken from", "roles taken from"),
+            Self::UserAgent => ("user agent", "user agents"),
+            Self::Role => ("role", "roles"),
+            Self::Call => ("kind of call", "kinds of calls"),
+        }
+    }
+}
+
+/// One value of a call.
+pub type Value = (Dimension, String);
+
 /// The tables of one role for one class of callers, or of one caller.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Habits {
     tables: BTreeMap<Dimension, Table>,
 }
@@ -44,6 +112,11 @@ impl Habits {
     #[must_use]
     pub fn table(&self, dimension: Dimension) -> Option<&Table> {
         self.tables.get(&dimension)
+    }
+
+    /// All tables, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (Dimension, &Table)> {
+        self.tables.iter().map(|(dimension, table)| (*dimension, table))
     }
 
     /// What is known of one value.
@@ -58,16 +131,49 @@ impl Habits {
         self.seen(dimension, value).map_or(0, |seen| seen.days.count())
     }
 
-    fn learn(&mut self, dimension: Dimension, value: &str, time: Timestamp) {
-        self.tables.entry(dimension).or_default().learn(value, time);
+    /// How new values of one dimension come.
+    #[must_use]
+    pub fn turnover(&self, dimension: Dimension) -> Turnover {
+        self.table(dimension).map_or_else(Turnover::default, Table::turnover)
+    }
+
+    /// Values kept, over all tables: what the habits weigh in memory.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.tables.values().map(Table::len).sum()
+    }
+
+    /// Values that had to go for want of room, over all tables.
+    #[must_use]
+    pub fn evicted(&self) -> u64 {
+        self.tables.values().map(Table::evicted).sum()
+    }
+
+    fn learn(&mut self, values: &[Value], time: Timestamp) {
+        for (dimension, value) in values {
+            self.tables.entry(*dimension).or_default().learn(value, time);
+        }
+    }
+
+    fn join(&mut self, other: &Self) {
+        for (dimension, table) in &other.tables {
+            self.tables.entry(*dimension).or_default().join(table);
+        }
     }
 }
 
 /// What is normal for one role.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RoleBaseline {
+    /// The role's unique id. A role created again under the same name has another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<UniqueId>,
     habits: BTreeMap<CallerClass, Habits>,
+    /// When somebody other than a service last took the role without an alert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_taken: Option<Timestamp>,
     /// Alerts on this role, for folding and probation.
+    #[serde(default)]
     pub folds: Folds,
 }
 
@@ -78,35 +184,194 @@ impl RoleBaseline {
         self.habits.get(&class)
     }
 
-    /// Takes in one value of one call.
+    /// All habits, by class of callers.
+    pub fn iter(&self) -> impl Iterator<Item = (CallerClass, &Habits)> {
+        self.habits.iter().map(|(class, habits)| (*class, habits))
+    }
+
+    /// How new values of one dimension come, over all classes of callers.
+    #[must_use]
+    pub fn turnover_of_all(&self, dimension: Dimension) -> Turnover {
+        let tables = self.habits.values().map(|habits| habits.turnover(dimension));
+        tables.fold(Turnover::default(), Turnover::plus)
+    }
+
+    /// Calls with a value of one dimension, over all classes of callers.
+    #[must_use]
+    pub fn calls_of_all(&self, dimension: Dimension) -> u64 {
+        let tables = self.habits.values().filter_map(|habits| habits.table(dimension));
+        tables.map(Table::calls).sum()
+    }
+
+    /// Whether any class of callers has shown the value.
+    #[must_use]
+    pub fn has_seen(&self, dimension: Dimension, value: &str) -> bool {
+        self.habits.values().any(|habits| habits.seen(dimension, value).is_some())
+    }
+
+    /// The role's unique id, where a call told it.
+    #[must_use]
+    pub fn id(&self) -> Option<&UniqueId> {
+        self.id.as_ref()
+    }
+
+    /// When somebody other than a service last took the role without an alert.
+    #[must_use]
+    pub fn last_taken(&self) -> Option<Timestamp> {
+        self.last_taken
+    }
+
+    /// Whether this is the baseline of another role that had the same name.
+    #[must_use]
+    pub fn is_of_another(&self, id: Option<&UniqueId>) -> bool {
+        matches!((&self.id, id), (Some(known), Some(id)) if known != id)
+    }
+
+    /// Takes in one call by a caller of `class`. A new unique id is a new role: what was normal
+    /// for the old one is forgotten.
     pub fn learn(
         &mut self,
+        id: Option<&UniqueId>,
         class: CallerClass,
-        dimension: Dimension,
-        value: &str,
+        values: &[Value],
         time: Timestamp,
     ) {
-        self.habits.entry(class).or_default().learn(dimension, value, time);
+        if self.is_of_another(id) {
+            *self = Self::default();
+        }
+        self.id = self.id.take().or_else(|| id.cloned());
+        self.habits.entry(class).or_default().learn(values, time);
+        if class != CallerClass::Service {
+            self.last_taken = self.last_taken.max(Some(time));
+        }
+    }
+
+    /// Values and folds kept: what the baseline weighs in memory.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        1 + self.habits.values().map(Habits::weight).sum::<usize>() + self.folds.len()
+    }
+
+    /// The latest call it has seen, for deciding which baseline goes first.
+    #[must_use]
+    pub fn last_active(&self) -> Option<Timestamp> {
+        let seen = self.habits.values().flat_map(Habits::iter).flat_map(|(_, table)| table.iter());
+        seen.map(|(_, seen)| seen.last).max().max(self.folds.last_seen())
+    }
+
+    /// Takes in what another copy of the same history has seen. Of two roles that had the same
+    /// name one after the other, the one seen last stands.
+    pub fn join(&mut self, other: &Self) {
+        if self.is_of_another(other.id.as_ref()) {
+            if (other.last_taken, &other.id) > (self.last_taken, &self.id) {
+                *self = other.clone();
+            }
+            return;
+        }
+        self.id = self.id.take().or_else(|| other.id.clone());
+        for (class, habits) in &other.habits {
+            self.habits.entry(*class).or_default().join(habits);
+        }
+        self.last_taken = self.last_taken.max(other.last_taken);
+        self.folds.join(&other.folds);
     }
 }
 
 /// What is normal for one caller.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Caller {
+    #[serde(default)]
     habits: Habits,
+    /// What the caller is called, learned from records that tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    label: Option<Label>,
+    /// Sessions it made of late, and from where.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    sign_ins: BTreeMap<Timestamp, Network>,
+    /// Roles it was refused of late.
+    #[serde(default)]
+    pub denials: Denials,
     /// Alerts that are about the caller and no role, for folding and probation.
+    #[serde(default)]
     pub folds: Folds,
 }
 
+/// What a principal is called. Its key is what it is; the name may change.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Label {
+    /// When a record said so.
+    pub time: Timestamp,
+    /// Its ARN.
+    pub arn: Option<Text>,
+    /// Its name.
+    pub name: Option<Text>,
+}
+
 impl Caller {
+    /// Sessions remembered. They live for 36 hours at most, mostly for 12.
+    const SIGN_INS: usize = 16;
+
     /// The caller's habits.
     #[must_use]
     pub fn habits(&self) -> &Habits {
         &self.habits
     }
 
-    /// Takes in one value of one call.
-    pub fn learn(&mut self, dimension: Dimension, value: &str, time: Timestamp) {
-        self.habits.learn(dimension, value, time);
+    /// What the caller is called, if a record has told it.
+    #[must_use]
+    pub fn label(&self) -> Option<&Label> {
+        self.label.as_ref()
+    }
+
+    /// Takes in one call.
+    pub fn learn(&mut self, values: &[Value], time: Timestamp) {
+        self.habits.learn(values, time);
+    }
+
+    /// Takes in a session that the caller made for itself; the latest [`Caller::SIGN_INS`] are
+    /// kept.
+    pub fn sign_in(&mut self, time: Timestamp, network: Network) {
+        self.sign_ins.insert(time, network);
+        if self.sign_ins.len() > Self::SIGN_INS {
+            self.sign_ins.pop_first();
+        }
+    }
+
+    /// Where the session was made from that was made at `created`.
+    #[must_use]
+    pub fn signed_in_from(&self, created: Timestamp) -> Option<&Network> {
+        self.sign_ins.get(&created)
+    }
+
+    /// Takes in what a record says the caller is called. The latest stands.
+    pub fn name(&mut self, label: Label) {
+        self.label = self.label.take().max(Some(label));
+    }
+
+    /// Values, refusals and folds kept: what the baseline weighs in memory.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        1 + self.habits.weight() + self.sign_ins.len() + self.denials.len() + self.folds.len()
+    }
+
+    /// The latest call it has seen, for deciding which baseline goes first.
+    #[must_use]
+    pub fn last_active(&self) -> Option<Timestamp> {
+        let seen = self.habits.iter().flat_map(|(_, table)| table.iter()).map(|(_, it)| it.last);
+        seen.max().max(self.folds.last_seen()).max(self.label.as_ref().map(|label| label.time))
+    }
+
+    /// Takes in what another copy of the same history has seen.
+    pub fn join(&mut self, other: &Self) {
+        self.habits.join(&other.habits);
+        self.label = self.label.take().max(other.label.clone());
+        for (time, network) in &other.sign_ins {
+            self.sign_in(*time, network.clone());
+        }
+        self.denials.join(&other.denials);
+        self.folds.join(&other.folds);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! The command line: one subcommand a file.
 
+mod baseline;
 mod config;
 mod replay;
 mod rules;
@@ -42,6 +43,8 @@ enum Command {
     Replay(replay::Args),
     /// Check expectations (rolewatch.toml)
     Config(config::Args),
+    /// Show what is normal
+    Baseline(baseline::Args),
     /// Explain every rule, or one
     Rules(rules::Args),
 }
@@ -52,6 +55,7 @@ pub fn main() -> ExitCode {
     let exit = match Cli::parse().command {
         Command::Replay(args) => replay::run(&args),
         Command::Config(args) => config::run(&args),
+        Command::Baseline(args) => baseline::run(&args),
         Command::Rules(args) => rules::run(&args),
     };
     exit.into()

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::id::{AccessKeyId, AccountId, Address, EventId, ExternalId, RoleArn, UniqueId};
@@ -56,7 +57,8 @@ impl Event {
 
 /// What identifies one record: the account and event id that CloudTrail gave it or, where it has
 /// no event id, a digest of the whole record.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EventKey {
     /// Recipient account and event id.
     Id(Option<AccountId>, EventId),
@@ -202,6 +204,15 @@ impl Assumption {
     pub fn role(&self) -> Option<&RoleArn> {
         match &self.target {
             Target::Role { arn, .. } => Some(arn),
+            Target::Root { .. } | Target::Unknown => None,
+        }
+    }
+
+    /// The role's unique id, where the answer told it.
+    #[must_use]
+    pub fn role_id(&self) -> Option<&UniqueId> {
+        match &self.target {
+            Target::Role { id, .. } => id.as_ref(),
             Target::Root { .. } | Target::Unknown => None,
         }
     }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
@@ -225,7 +226,7 @@ impl ExternalId {
     pub fn from_hex(digits: &str) -> Result<Self, IdError> {
         let refuse = || IdError::new(digits, "a SHA-256 of 64 hexadecimal digits");
         let bytes = digits.as_bytes();
-        if bytes.len() != 64 {
+        if bytes.len() != 64 || !bytes.iter().all(u8::is_ascii_hexdigit) {
             return Err(refuse());
         }
         let mut hash = [0_u8; 32];
@@ -302,22 +303,35 @@ impl Address {
     /// or a customer is usually given; a service stands for itself.
     #[must_use]
     pub fn network(&self) -> Network {
-        let ip = match self {
-            Self::Ip(IpAddr::V6(v6)) => v6.to_ipv4_mapped().map_or(IpAddr::V6(*v6), IpAddr::V4),
-            Self::Ip(ip) => *ip,
-            Self::Service(text) | Self::Text(text) => return Network(text.as_str().into()),
-        };
-        let text = match ip {
-            IpAddr::V4(v4) => {
-                let [a, b, c, _] = v4.octets();
-                format!("{a}.{b}.{c}.0/24")
-            }
-            IpAddr::V6(v6) => {
-                let [a, b, c, ..] = v6.segments();
-                format!("{}/48", std::net::Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
-            }
-        };
-        Network(text.into())
+        self.cut(24, 48)
+    }
+
+    /// The block that the network lies in: its /16 (IPv4) or /32 (IPv6), which is about what a
+    /// provider holds in one place. All private addresses are one block, for which of them a
+    /// machine has tells nothing about where it stands.
+    #[must_use]
+    pub fn block(&self) -> Network {
+        match self.plain_ip() {
+            Some(IpAddr::V4(v4)) if v4.is_private() => Network("private".into()),
+            Some(IpAddr::V6(v6)) if v6.is_unique_local() => Network("private".into()),
+            _ => self.cut(16, 32),
+        }
+    }
+
+    /// The address, an IPv4 one that is mapped into IPv6 as what it is.
+    #[must_use]
+    pub fn plain_ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Ip(ip) => Some(ip.to_canonical()),
+            Self::Service(_) | Self::Text(_) => None,
+        }
+    }
+
+    fn cut(&self, v4_bits: u8, v6_bits: u8) -> Network {
+        let Some(ip) = self.plain_ip() else { return Network(self.to_text().into()) };
+        let bits = if ip.is_ipv4() { v4_bits } else { v6_bits };
+        let network = IpNet::new(ip, bits).map(|net| net.trunc().to_string());
+        Network(network.unwrap_or_else(|_| ip.to_string()).into())
     }
 }
 
@@ -334,7 +348,7 @@ pub fn is_service_name(raw: &str) -> bool {
 }
 
 /// A source network, made by [`Address::network`].
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Network(Arc<str>);
 
@@ -409,6 +423,17 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(Address::read(raw).network().as_str(), network);
+        }
+        for (raw, block) in [
+            ("198.51.100.7", "198.51.0.0/16"),
+            ("2001:db8:1:2::3", "2001:db8::/32"),
+            ("10.1.2.3", "private"),
+            ("192.168.1.1", "private"),
+            ("::ffff:10.0.0.1", "private"),
+            ("fd00::1", "private"),
+            ("ec2.amazonaws.com", "ec2.amazonaws.com"),
+        ] {
+            assert_eq!(Address::read(raw).block().as_str(), block);
         }
         assert!(matches!(Address::read("lambda.amazonaws.com"), Address::Service(_)));
         assert!(matches!(Address::read("evil.example.com"), Address::Text(_)));

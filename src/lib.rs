@@ -42,6 +42,12 @@ pub mod decode;
 
 pub mod baseline;
 
+pub mod profile;
+
+pub mod surprise;
+
+pub mod finding;
+
 pub mod state;
 
 pub mod rules;
@@ -53,6 +59,8 @@ pub mod detect;
 pub mod report;
 
 pub mod pipeline;
+
+pub mod memory;
 
 pub mod local;
 

@@ -1,5 +1,6 @@
 //! The local shell: files and standard input in, a terminal or a pipe out.
 
+pub mod baseline_file;
 mod input;
 mod output;
 mod progress;

@@ -1,12 +1,13 @@
-//! The transaction: judge, publish, and only then remember.
+//! The transaction: judge a batch over an overlay, publish, and only then remember.
 
 use jiff::Timestamp;
 
 use crate::alert::Alert;
-use crate::detect::{Mode, Verdict, judge};
+use crate::config::Config;
+use crate::detect::{Judged, Mode, Verdict, judge};
 use crate::event::Event;
 use crate::report::Report;
-use crate::state::State;
+use crate::state::{Changes, Overlay, State};
 
 /// Where alerts go.
 pub trait Alerts {
@@ -20,33 +21,80 @@ pub trait Alerts {
     fn publish(&mut self, alert: &Alert) -> Result<(), Self::Error>;
 }
 
-/// Judges `events` in order. What an event teaches is remembered once its alert was accepted,
-/// so a failure leaves the state as it was before that event.
-///
-/// Events before `learn_until` teach and raise nothing.
+/// A memory that takes in what a batch has changed.
+pub trait Remember: crate::state::Memory + Sized {
+    /// Takes in what a batch has changed.
+    fn commit(&mut self, overlay: Overlay);
+}
+
+/// How a run judges.
+#[derive(Debug, Clone, Copy)]
+pub struct Watch<'a> {
+    /// What is declared.
+    pub config: &'a Config,
+    /// Events before this time teach and raise nothing.
+    pub learn_until: Option<Timestamp>,
+}
+
+/// Judges one batch, in order, and commits it. Every record is judged before the first alert
+/// goes out; if one is not taken, what was judged before its record is committed, the rest is
+/// forgotten, and the place of the record in the batch is returned with the error. Judged again,
+/// it raises the same alert.
 ///
 /// # Errors
-/// The first alert that was not accepted ends the run with its error.
-pub fn run<A: Alerts>(
-    state: &mut State,
-    events: impl IntoIterator<Item = Event>,
-    learn_until: Option<Timestamp>,
+/// The first alert that was not accepted.
+pub fn run_batch<M: Remember, A: Alerts>(
+    memory: &mut M,
+    watch: Watch<'_>,
+    events: &[Event],
     alerts: &mut A,
     report: &mut Report,
-) -> Result<(), A::Error> {
+) -> Result<(), (usize, A::Error)> {
+    let mut state = State::over(memory);
+    let mut outcomes = Vec::with_capacity(events.len());
     for event in events {
-        let learning = learn_until.is_some_and(|until| event.call().time < until);
+        let learning = watch.learn_until.is_some_and(|until| event.call().time < until);
         let mode = if learning { Mode::Learn } else { Mode::Watch };
-        match judge(state, &event, mode) {
-            Verdict::Duplicate => report.count_duplicate(&event),
-            Verdict::Judged { alert, repeat, changes } => {
-                if let Some(alert) = &alert {
-                    alerts.publish(alert)?;
-                }
-                report.count(&event, alert.as_deref(), repeat);
-                state.apply(changes);
-            }
+        let outcome = judge(&state, watch.config, event, mode);
+        if let Verdict::Judged(judged) = &outcome {
+            state.apply(judged.changes.clone());
+        }
+        outcomes.push(outcome);
+    }
+    let failure = publish(&outcomes, alerts);
+    let overlay = match &failure {
+        Ok(()) => state.into_overlay(),
+        Err((at, _)) => {
+            outcomes.truncate(*at);
+            replayed(memory, &outcomes)
+        }
+    };
+    memory.commit(overlay);
+    for (event, outcome) in events.iter().zip(&outcomes) {
+        match outcome {
+            Verdict::Duplicate => report.count_duplicate(event),
+            Verdict::Judged(judged) => report.count(event, judged),
+        }
+    }
+    failure
+}
+
+fn publish<A: Alerts>(outcomes: &[Verdict], alerts: &mut A) -> Result<(), (usize, A::Error)> {
+    for (at, outcome) in outcomes.iter().enumerate() {
+        if let Verdict::Judged(Judged { alert: Some(alert), .. }) = outcome {
+            alerts.publish(alert).map_err(|error| (at, error))?;
         }
     }
     Ok(())
+}
+
+/// The overlay that the first part of a batch leaves by itself.
+fn replayed<M: Remember>(memory: &M, outcomes: &[Verdict]) -> Overlay {
+    let mut state = State::over(memory);
+    for outcome in outcomes {
+        if let Verdict::Judged(judged) = outcome {
+            state.apply(Changes::clone(&judged.changes));
+        }
+    }
+    state.into_overlay()
 }

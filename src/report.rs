@@ -5,9 +5,10 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 
-use crate::alert::Alert;
+use crate::detect::Judged;
 use crate::event::Event;
 use crate::severity::Severity;
+use crate::text::plural;
 
 /// The count of a run. `records()` is the sum of the fates, so nothing can be left out of it
 /// without being left out of the sum; tests hold it to an independent count.
@@ -55,16 +56,17 @@ impl Report {
     }
 
     /// Counts one event that was judged.
-    pub fn count(&mut self, event: &Event, alert: Option<&Alert>, repeat: bool) {
+    pub fn count(&mut self, event: &Event, judged: &Judged) {
         match event {
+            _ if judged.joined => self.joined += 1,
             Event::Assumption(_) => self.assumptions += 1,
             Event::TrustChange(_) => self.trust_changes += 1,
             Event::SignIn(_) => self.sign_ins += 1,
         }
-        if let Some(alert) = alert {
+        if let Some(alert) = &judged.alert {
             *self.alerts.entry(alert.severity).or_default() += 1;
         }
-        self.repeats += u64::from(repeat);
+        self.repeats += u64::from(judged.repeat);
         self.extend_span(event);
     }
 
@@ -112,10 +114,4 @@ impl Report {
         let _ = write!(line, ", {}", plural(self.repeats, "repeat", "repeats"));
         line
     }
-}
-
-/// `1 record`, `2 records`.
-#[must_use]
-pub fn plural(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }

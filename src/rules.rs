@@ -1,20 +1,44 @@
 //! The rules: one a file, and the table of them.
 //!
-//! A rule looks at one event beside what is normal, and says what is wrong with it or nothing.
-//! To add one, write its file and put it into [`RULES`].
+//! A rule looks at one event beside what is normal and what is declared, and says what is wrong
+//! with it or nothing. To add one, write its file and put it into [`RULES`].
 
+mod credential_hop;
+mod dormant_role;
 mod federation_token;
 mod missing_mfa;
+mod new_account;
+mod new_network;
+mod new_session_name;
+mod role_enumeration;
 mod root_session;
+mod unexpected_principal;
+mod wrong_external_id;
 
 use serde_json::{Map, Value, json};
 
-use crate::baseline::{Caller, RoleBaseline};
-use crate::event::Event;
+use crate::baseline::{Caller, Dimension, Habits, RoleBaseline};
+use crate::config::{Expected, Tuning};
+use crate::event::{Assumption, Event, PrincipalKey};
+use crate::finding::{Finding, Ground, worst};
 use crate::severity::Severity;
+use crate::surprise::{Part, Surprise, UNUSUAL};
+use crate::text::plural;
 
 /// Every rule, by id.
-pub const RULES: &[Rule] = &[federation_token::RULE, missing_mfa::RULE, root_session::RULE];
+pub const RULES: &[Rule] = &[
+    credential_hop::RULE,
+    dormant_role::RULE,
+    federation_token::RULE,
+    missing_mfa::RULE,
+    new_account::RULE,
+    new_network::RULE,
+    new_session_name::RULE,
+    role_enumeration::RULE,
+    root_session::RULE,
+    unexpected_principal::RULE,
+    wrong_external_id::RULE,
+];
 
 /// A rule: what it checks, and what whoever reads its alert has to know.
 #[derive(Debug)]
@@ -23,7 +47,7 @@ pub struct Rule {
     pub id: &'static str,
     /// The rule in a few words.
     pub title: &'static str,
-    /// The severities it gives, mildest first.
+    /// The severities it gives, mildest first. A role's declared floor may raise them.
     pub severities: &'static [Severity],
     /// MITRE ATT&CK techniques.
     pub mitre: &'static [&'static str],
@@ -39,7 +63,7 @@ pub struct Rule {
     pub check: fn(&Case<'_>) -> Option<Finding>,
 }
 
-/// What a rule may look at: the event, and what is normal for its role and its caller.
+/// What a rule may look at.
 #[derive(Debug, Clone, Copy)]
 pub struct Case<'a> {
     /// What happened.
@@ -48,32 +72,85 @@ pub struct Case<'a> {
     pub role: Option<&'a RoleBaseline>,
     /// What is normal for the caller, if anything is known.
     pub caller: Option<&'a Caller>,
+    /// What is new about a granted assumption, in bits.
+    pub surprise: Option<&'a Surprise>,
+    /// What is declared for the role.
+    pub expected: &'a Expected<'a>,
+    /// Thresholds.
+    pub tuning: &'a Tuning,
+    /// Whether the caller's account takes part in what is normal, at any role.
+    pub knows_account: bool,
+    /// Another person whose name the session bears.
+    pub namesake: Option<&'a PrincipalKey>,
+    /// Whether something else is wrong with the call, so that what is merely new is worth
+    /// telling beside it.
+    pub is_context: bool,
 }
 
-/// What a rule found.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Finding {
-    /// The rule's id.
-    pub rule: &'static str,
-    /// How urgent it is.
-    pub severity: Severity,
-    /// A few words that complete the title `Role assumed by somebody …`.
-    pub phrase: &'static str,
-    /// One sentence for a person: who did what, and why that is unusual.
-    pub summary: String,
-    /// The facts the finding rests on.
-    pub evidence: Map<String, Value>,
-    /// Whether it is provable, or unusual only.
-    pub ground: Ground,
+impl<'a> Case<'a> {
+    /// The granted assumption of a role, if the event is one.
+    #[must_use]
+    pub fn granted_assumption(&self) -> Option<&'a Assumption> {
+        match self.event {
+            Event::Assumption(it) if it.call.granted() && it.role().is_some() => Some(it),
+            _ => None,
+        }
+    }
+
+    /// The habits of the caller's class at the role.
+    #[must_use]
+    pub fn habits(&self, it: &Assumption) -> Option<&'a Habits> {
+        self.role?.habits(it.call.principal.class(it.role_account()))
+    }
+
+    /// What is new of one dimension, where it is unusual by itself or adds to a sum that is.
+    fn unusual(&self, dimension: Dimension) -> Option<(&'a Part, &'a Surprise)> {
+        const ADDS: f64 = 2.0;
+        let surprise = self.surprise?;
+        let part = surprise.part(dimension)?;
+        let matters = self.is_context || self.severity_of_sum(surprise).is_some();
+        let adds = part.bits() >= ADDS && matters;
+        (part.bits() >= UNUSUAL || adds).then_some((part, surprise))
+    }
+
+    /// How urgent the sum of all bits is; nothing below the threshold.
+    fn severity_of_sum(&self, surprise: &Surprise) -> Option<Severity> {
+        let threshold = if surprise.is_person {
+            self.tuning.person_threshold_bits
+        } else {
+            self.tuning.machine_threshold_bits
+        };
+        match surprise.total() {
+            bits if bits >= self.tuning.high_threshold_bits => Some(Severity::High),
+            bits if bits >= threshold => Some(Severity::Medium),
+            _ => None,
+        }
+    }
 }
 
-/// What a finding rests on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ground {
-    /// A provable fact: it stays a finding however often it comes.
-    Fact,
-    /// A habit that it breaks: it becomes normal once it came often and long enough.
-    Habit,
+/// The numbers behind something new, for evidence.
+fn numbers(part: &Part, surprise: &Surprise) -> Map<String, Value> {
+    let round = |bits: f64| (bits * 10.0).round() / 10.0;
+    evidence(json!({
+        "value": part.value,
+        "calls_seen": part.calls,
+        "values_seen": part.turnover.values,
+        "value_days": part.turnover.value_days,
+        "bits": round(part.bits()),
+        "bits_of_role": round(part.of_role),
+        "bits_of_caller": part.of_caller.map(round),
+        "bits_of_call": round(surprise.total()),
+    }))
+}
+
+/// The numbers behind something new, in words: `48 calls showed 2 principals, and a new one is
+/// expected on one day in 60`.
+fn experience(part: &Part) -> String {
+    let (one, many) = part.dimension.words();
+    let noun = plural(u64::from(part.turnover.values), one, many);
+    let days = 1.0 / part.turnover.chance_of_new().max(f64::MIN_POSITIVE);
+    let calls = plural(part.calls, "call", "calls");
+    format!("{calls} showed {noun}, and a new one is expected on one day in {days:.0}")
 }
 
 /// An object of evidence from `json!({…})`.
@@ -90,12 +167,24 @@ pub fn by_id(id: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.id == id)
 }
 
-/// Everything that the rules find in one case, most urgent first.
+/// Everything that the rules find in one case, most urgent first. Beside a finding of medium
+/// severity or more, what is new about the call is told too, as low.
 #[must_use]
 pub fn check(case: &Case<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = RULES.iter().filter_map(|rule| (rule.check)(case)).collect();
-    findings.sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.rule));
+    if worst(&findings) >= Some(Severity::Medium) {
+        let context = Case { is_context: true, ..*case };
+        let quiet = RULES.iter().filter(|rule| findings.iter().all(|it| it.rule != rule.id));
+        let beside: Vec<Finding> = quiet.filter_map(|rule| (rule.check)(&context)).collect();
+        findings.extend(beside.into_iter().map(|it| Finding { severity: Severity::Low, ..it }));
+    }
+    sort(&mut findings);
     findings
+}
+
+/// The order in which findings are told: most urgent first.
+pub fn sort(findings: &mut [Finding]) {
+    findings.sort_by(|a, b| (b.severity, &a.rule).cmp(&(a.severity, &b.rule)));
 }
 
 #[cfg(test)]

@@ -1,23 +1,64 @@
 //! Everything that a decision may depend on, as values; and the changes a decision asks for.
 //!
 //! Judging reads a [`State`] and changes nothing. What it wants remembered it returns as
-//! [`Changes`], which are applied only after the alert they belong to was accepted.
+//! [`Changes`]. A state is an overlay: what a batch has changed so far, over a [`Memory`] that
+//! knows nothing of it until the batch's alerts are out and the overlay is committed.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use crate::baseline::{Caller, Dimension, FoldKey, RoleBaseline};
+use crate::baseline::{Caller, FoldKey, Label, Repeat, RoleBaseline, Value};
 use crate::event::{CallerClass, EventKey, PrincipalKey};
-use crate::id::{EventId, RoleArn};
+use crate::finding::Finding;
+use crate::id::{AccountId, EventId, Network, RoleArn, UniqueId};
 use crate::severity::Severity;
 
-/// What is remembered.
-#[derive(Debug, Clone, Default)]
-pub struct State {
-    roles: HashMap<RoleArn, RoleBaseline>,
-    callers: HashMap<PrincipalKey, Caller>,
-    recent: Recent,
+/// What is remembered from one batch to the next.
+pub trait Memory {
+    /// What is normal for a role.
+    fn role(&self, role: &RoleArn) -> Option<Arc<RoleBaseline>>;
+    /// What is normal for a caller.
+    fn caller(&self, caller: &PrincipalKey) -> Option<Arc<Caller>>;
+    /// Whether a record was judged before.
+    fn has_seen(&self, key: &EventKey) -> bool;
+    /// The first copy of a call that several accounts receive, by its shared event id.
+    fn first_copy(&self, shared_id: &EventId) -> Option<Arc<FirstCopy>>;
+    /// Whether somebody of the account was ever seen to take a role, or to receive records.
+    fn knows_account(&self, account: AccountId) -> bool;
+    /// Whose name this is, if it is the name of one known person.
+    fn person(&self, name: &str) -> Option<Person>;
+}
+
+/// The first copy of a call that came; another one may follow from the other account's trail.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FirstCopy {
+    /// Whether it named the caller in full. A later copy can complete only one that did not.
+    pub complete: bool,
+    /// The last revision of the alert that was sent for the call; 0 for none.
+    pub revision: u32,
+    /// What was found.
+    pub findings: Vec<Finding>,
+}
+
+/// Who bears a name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Person {
+    /// One principal.
+    One(PrincipalKey),
+    /// Several, so that the name says nothing.
+    Many,
+}
+
+impl Person {
+    /// Who bears the name if both are right.
+    #[must_use]
+    pub fn join(&self, other: &Self) -> Self {
+        if self == other { self.clone() } else { Self::Many }
+    }
 }
 
 /// Whose folds an alert is kept with.
@@ -34,29 +75,68 @@ pub enum Subject {
 pub enum Change {
     /// The record was seen.
     Saw(EventKey),
-    /// A call taught a role's baseline a value.
+    /// A copy of a call was judged that other accounts may have copies of.
+    SawCopy {
+        /// What the copies share.
+        shared_id: EventId,
+        /// What was found so far.
+        copy: FirstCopy,
+    },
+    /// A call taught a role's baseline.
     LearnRole {
         /// The role.
         role: RoleArn,
+        /// Its unique id, where the call told it.
+        id: Option<UniqueId>,
         /// The class of the caller.
         class: CallerClass,
-        /// What about the call.
-        dimension: Dimension,
-        /// The value.
-        value: String,
+        /// What it taught.
+        values: Vec<Value>,
         /// When the call was made.
         time: Timestamp,
     },
-    /// A call taught a caller's baseline a value.
+    /// A call taught a caller's baseline.
     LearnCaller {
         /// The caller.
         caller: PrincipalKey,
-        /// What about the call.
-        dimension: Dimension,
-        /// The value.
-        value: String,
+        /// What it taught.
+        values: Vec<Value>,
         /// When the call was made.
         time: Timestamp,
+    },
+    /// A record told what a caller is called.
+    Name {
+        /// The caller.
+        caller: PrincipalKey,
+        /// What it is called.
+        label: Label,
+    },
+    /// A caller made a session for itself.
+    SignedIn {
+        /// The caller.
+        caller: PrincipalKey,
+        /// When.
+        time: Timestamp,
+        /// From where.
+        network: Network,
+    },
+    /// A caller was refused a role.
+    Refused {
+        /// The caller.
+        caller: PrincipalKey,
+        /// The role.
+        role: RoleArn,
+        /// When.
+        time: Timestamp,
+    },
+    /// An account takes part in what is normal.
+    KnowAccount(AccountId),
+    /// A person bears a name.
+    KnowPerson {
+        /// The name, in lower case.
+        name: Arc<str>,
+        /// Who bears it.
+        caller: PrincipalKey,
     },
     /// An alert was raised, and sent or counted as a repeat.
     Fold {
@@ -70,95 +150,155 @@ pub enum Change {
         time: Timestamp,
         /// Which record it was about.
         event_id: Option<EventId>,
-        /// Whether it was sent.
-        sent: bool,
+        /// What was done with it.
+        repeat: Repeat,
     },
 }
 
 /// What one decision asks to be remembered.
 pub type Changes = Vec<Change>;
 
-impl State {
+/// What a batch has changed, for a memory to take in.
+#[derive(Debug, Default)]
+pub struct Overlay {
+    /// Roles, as they are now.
+    pub roles: HashMap<RoleArn, Arc<RoleBaseline>>,
+    /// Callers, as they are now.
+    pub callers: HashMap<PrincipalKey, Arc<Caller>>,
+    /// Records judged, in order.
+    pub seen: Vec<EventKey>,
+    seen_index: HashSet<EventKey>,
+    /// First copies, as they are now, in the order in which they came.
+    pub copies: Vec<EventId>,
+    copy_index: HashMap<EventId, Arc<FirstCopy>>,
+    /// Accounts that were not known.
+    pub accounts: HashSet<AccountId>,
+    /// Names that were not known, or not as these.
+    pub people: HashMap<Arc<str>, Person>,
+}
+
+impl Overlay {
+    /// A first copy that this batch has changed.
+    #[must_use]
+    pub fn first_copy(&self, shared_id: &EventId) -> Option<&Arc<FirstCopy>> {
+        self.copy_index.get(shared_id)
+    }
+}
+
+/// What is remembered, with what the running batch has changed.
+pub struct State<'m> {
+    memory: &'m dyn Memory,
+    overlay: Overlay,
+}
+
+impl<'m> State<'m> {
+    /// A state that knows what `memory` knows.
+    #[must_use]
+    pub fn over(memory: &'m dyn Memory) -> Self {
+        Self { memory, overlay: Overlay::default() }
+    }
+
     /// What is normal for a role.
     #[must_use]
-    pub fn role(&self, role: &RoleArn) -> Option<&RoleBaseline> {
-        self.roles.get(role)
+    pub fn role(&self, role: &RoleArn) -> Option<Arc<RoleBaseline>> {
+        self.overlay.roles.get(role).cloned().or_else(|| self.memory.role(role))
     }
 
     /// What is normal for a caller.
     #[must_use]
-    pub fn caller(&self, caller: &PrincipalKey) -> Option<&Caller> {
-        self.callers.get(caller)
+    pub fn caller(&self, caller: &PrincipalKey) -> Option<Arc<Caller>> {
+        self.overlay.callers.get(caller).cloned().or_else(|| self.memory.caller(caller))
     }
 
     /// Whether a record was judged before.
     #[must_use]
     pub fn has_seen(&self, key: &EventKey) -> bool {
-        self.recent.keys.contains(key)
+        self.overlay.seen_index.contains(key) || self.memory.has_seen(key)
     }
 
-    /// Remembers. Called only after the alerts that belong to `changes` were accepted.
+    /// The first copy of a call that several accounts receive.
+    #[must_use]
+    pub fn first_copy(&self, shared_id: &EventId) -> Option<Arc<FirstCopy>> {
+        let changed = self.overlay.first_copy(shared_id).cloned();
+        changed.or_else(|| self.memory.first_copy(shared_id))
+    }
+
+    /// Whether the account takes part in what is normal.
+    #[must_use]
+    pub fn knows_account(&self, account: AccountId) -> bool {
+        self.overlay.accounts.contains(&account) || self.memory.knows_account(account)
+    }
+
+    /// Whose name this is, in lower case, if anybody's.
+    #[must_use]
+    pub fn person(&self, name: &str) -> Option<Person> {
+        self.overlay.people.get(name).cloned().or_else(|| self.memory.person(name))
+    }
+
+    /// Takes in what a decision asked for. Nothing of it reaches the memory.
     pub fn apply(&mut self, changes: Changes) {
         changes.into_iter().for_each(|change| self.apply_one(change));
     }
 
+    /// What was changed, for the memory to take in.
+    #[must_use]
+    pub fn into_overlay(self) -> Overlay {
+        self.overlay
+    }
+
     fn apply_one(&mut self, change: Change) {
         match change {
-            Change::Saw(key) => self.recent.insert(key),
-            Change::LearnRole { role, class, dimension, value, time } => {
-                self.roles.entry(role).or_default().learn(class, dimension, &value, time);
+            Change::Saw(key) => {
+                if self.overlay.seen_index.insert(key.clone()) {
+                    self.overlay.seen.push(key);
+                }
             }
-            Change::LearnCaller { caller, dimension, value, time } => {
-                self.callers.entry(caller).or_default().learn(dimension, &value, time);
+            Change::SawCopy { shared_id, copy } => {
+                let known = self.overlay.copy_index.insert(shared_id.clone(), Arc::new(copy));
+                if known.is_none() {
+                    self.overlay.copies.push(shared_id);
+                }
             }
-            Change::Fold { subject, key, severity, time, event_id, sent } => {
+            Change::LearnRole { role, id, class, values, time } => {
+                self.role_mut(role).learn(id.as_ref(), class, &values, time);
+            }
+            Change::LearnCaller { caller, values, time } => {
+                self.caller_mut(caller).learn(&values, time);
+            }
+            Change::Name { caller, label } => self.caller_mut(caller).name(label),
+            Change::SignedIn { caller, time, network } => {
+                self.caller_mut(caller).sign_in(time, network);
+            }
+            Change::Refused { caller, role, time } => {
+                self.caller_mut(caller).denials.record(&role, time);
+            }
+            Change::KnowAccount(account) => drop(self.overlay.accounts.insert(account)),
+            Change::KnowPerson { name, caller } => {
+                let new = Person::One(caller);
+                let person = self.person(&name).map_or_else(|| new.clone(), |it| it.join(&new));
+                self.overlay.people.insert(name, person);
+            }
+            Change::Fold { subject, key, severity, time, event_id, repeat } => {
                 let folds = match subject {
-                    Subject::Role(role) => &mut self.roles.entry(role).or_default().folds,
-                    Subject::Caller(caller) => &mut self.callers.entry(caller).or_default().folds,
+                    Subject::Role(role) => &mut self.role_mut(role).folds,
+                    Subject::Caller(caller) => &mut self.caller_mut(caller).folds,
                 };
-                folds.record(&key, severity, time, event_id.as_ref(), sent);
+                folds.record(&key, severity, time, event_id.as_ref(), &repeat);
             }
         }
     }
-}
 
-/// The records judged last, for dropping duplicates.
-#[derive(Debug, Clone, Default)]
-struct Recent {
-    keys: HashSet<EventKey>,
-    order: VecDeque<EventKey>,
-}
-
-impl Recent {
-    /// Records of ours remembered: at a thousand a minute, more than an hour and a half.
-    const CAPACITY: usize = 100_000;
-
-    fn insert(&mut self, key: EventKey) {
-        if self.keys.insert(key.clone()) {
-            self.order.push_back(key);
-        }
-        if self.order.len() > Self::CAPACITY
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.keys.remove(&oldest);
-        }
+    fn role_mut(&mut self, role: RoleArn) -> &mut RoleBaseline {
+        let memory = self.memory;
+        let entry = self.overlay.roles.entry(role);
+        let shared = entry.or_insert_with_key(|role| memory.role(role).unwrap_or_default());
+        Arc::make_mut(shared)
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_seen_is_remembered_within_a_bound() {
-        let mut state = State::default();
-        let key = |n: usize| EventKey::Id(None, n.to_string().parse().unwrap());
-        for n in 0..=Recent::CAPACITY {
-            state.apply(vec![Change::Saw(key(n)), Change::Saw(key(n))]);
-        }
-        assert!(!state.has_seen(&key(0)));
-        assert!(state.has_seen(&key(1)) && state.has_seen(&key(Recent::CAPACITY)));
-        assert_eq!(state.recent.order.len(), Recent::CAPACITY);
-        assert_eq!(state.recent.keys.len(), Recent::CAPACITY);
+    fn caller_mut(&mut self, caller: PrincipalKey) -> &mut Caller {
+        let memory = self.memory;
+        let entry = self.overlay.callers.entry(caller);
+        let shared = entry.or_insert_with_key(|caller| memory.caller(caller).unwrap_or_default());
+        Arc::make_mut(shared)
     }
 }

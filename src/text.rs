@@ -98,6 +98,12 @@ pub fn escape_json_line(json: &str) -> String {
     safe
 }
 
+/// `1 record`, `2 records`.
+#[must_use]
+pub fn plural(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 /// Whether a character can disturb more than its own place on a screen.
 #[must_use]
 pub fn is_hostile(c: char) -> bool {

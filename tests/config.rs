@@ -180,3 +180,36 @@ fn what_cannot_be_read_is_wrong_usage() {
     assert_eq!(run(["config", "check"]).status, 2);
     assert_eq!(run(["config"]).status, 2);
 }
+
+#[test]
+fn damage_is_always_answered() {
+    let sound = std::fs::read_to_string(fixture("config/sound.toml")).unwrap();
+    let broken = std::fs::read_to_string(fixture("config/broken.txt")).unwrap();
+    let pieces =
+        ["'", "\"", "\"\"\"", "[", "]", "{", "}", "=", "\n", "\r", ".", "\\", "\0", "é", "#"];
+    let mut random = fastrand::Rng::with_seed(4_711);
+    for _ in 0..2_000 {
+        let source = if random.bool() { &sound } else { &broken };
+        let mut toml: Vec<char> =
+            source.chars().skip(random.usize(..source.len() / 2)).take(1_200).collect();
+        for _ in 0..random.usize(1..6) {
+            let at = random.usize(..=toml.len());
+            match random.u8(..3) {
+                0 => drop(toml.drain(at.saturating_sub(random.usize(..20))..at)),
+                1 => drop(toml.splice(at..at, random.choice(pieces).unwrap().chars())),
+                _ => {
+                    let from = random.usize(..=at);
+                    let copy = toml[from..at.min(from + 60)].to_vec();
+                    drop(toml.splice(at..at, copy));
+                }
+            }
+        }
+        let toml: String = toml.into_iter().collect();
+        let parsed = Config::parse(&toml);
+        let usable = parsed.faults.iter().all(|it| it.kind == FaultKind::Warning);
+        assert_eq!(parsed.config.is_some(), usable, "{toml}");
+        let lines = 1 + toml.matches('\n').count();
+        assert!(parsed.faults.iter().all(|it| (1..=lines).contains(&it.line)), "{toml}");
+        assert!(!usable || toml::de::DeTable::parse(&toml).is_ok(), "{toml}");
+    }
+}

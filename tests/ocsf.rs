@@ -16,8 +16,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
-use rolewatch::alert::{Alert, ocsf};
-use rolewatch::rules::{Finding, Ground, RULES};
+use rolewatch::alert::{Alert, Message, ocsf};
+use rolewatch::finding::{Finding, Ground};
+use rolewatch::rules::RULES;
 use rolewatch::severity::Severity;
 use serde_json::{Value, json};
 use support::{files_in, run, stories};
@@ -95,9 +96,9 @@ fn parse(line: &str) -> Value {
 /// An alert about a record of every shape in `fixtures/wire/`, with what every rule could find.
 fn alerts_of_every_shape() -> Vec<Alert> {
     let finding = |rule: &rolewatch::rules::Rule| Finding {
-        rule: rule.id,
+        rule: rule.id.into(),
         severity: *rule.severities.last().unwrap(),
-        phrase: "",
+        phrase: "".into(),
         summary: format!("what {} says", rule.id),
         evidence: serde_json::Map::from_iter([("days".to_owned(), json!(3))]),
         ground: Ground::Fact,
@@ -107,7 +108,7 @@ fn alerts_of_every_shape() -> Vec<Alert> {
         rolewatch::cloudtrail::read(&record).ok().flatten()
     });
     let findings = || RULES.iter().map(finding).collect();
-    events.map(|event| Alert::new(&event, findings(), 0, Vec::new()).unwrap()).collect()
+    events.map(|event| Alert::new(&event, findings(), Message::first()).unwrap()).collect()
 }
 
 #[test]

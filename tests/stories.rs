@@ -18,8 +18,12 @@ use std::path::Path;
 use support::{Run, assert_golden, run, stories};
 
 /// Replays what is below `input` with the story's own expectations, where it has some.
-fn replay(_story: &Path, input: &Path) -> Run {
+fn replay(story: &Path, input: &Path) -> Run {
     let mut args = vec!["replay".into(), "--format".into(), "jsonl".into()];
+    let config = story.join("rolewatch.toml");
+    if config.is_file() {
+        args.extend(["--config".into(), config.into_os_string()]);
+    }
     args.push(input.as_os_str().to_owned());
     run(args)
 }

@@ -121,7 +121,7 @@ fn cloud(alert: &Alert) -> Value {
 
 fn finding_info(alert: &Alert) -> Value {
     let summaries: Vec<&str> = alert.findings.iter().map(|it| it.summary.as_str()).collect();
-    let rules: Vec<&str> = alert.findings.iter().map(|it| it.rule).collect();
+    let rules: Vec<&str> = alert.findings.iter().map(|it| &*it.rule).collect();
     let analytics: Vec<Value> = rules.iter().map(|rule| analytic(rule)).collect();
     let time = alert.time.as_millisecond();
     // Of the repeats that were counted their ids are kept, not their times.
@@ -290,7 +290,7 @@ fn observables(alert: &Alert) -> Value {
 }
 
 fn remediation(alert: &Alert) -> Value {
-    let rule = alert.findings.first().and_then(|finding| rules::by_id(finding.rule));
+    let rule = alert.findings.first().and_then(|finding| rules::by_id(&finding.rule));
     object([("desc", rule.map(|rule| rule.first).into())])
 }
 

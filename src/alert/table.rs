@@ -129,7 +129,7 @@ struct Page {
 
 impl Page {
     fn finding(&mut self, finding: &FindingView, of_alert: Severity) {
-        let lead = Lead::margin(MARGIN).then(finding.rule, colour(finding.severity));
+        let lead = Lead::margin(MARGIN).then(&finding.rule, colour(finding.severity));
         let lead = lead.up_to(SUMMARY_COLUMN);
         if finding.severity == of_alert {
             self.paragraph(&lead, &finding.summary, Style::new());
@@ -207,7 +207,7 @@ mod tests {
         alert.findings.insert(
             0,
             FindingView {
-                rule: "trust_policy_weakened",
+                rule: "trust_policy_weakened".into(),
                 severity: Severity::High,
                 summary: "everybody in 444455556666 may take OrgAdmin since 5 minutes".to_owned(),
                 evidence: Map::new(),

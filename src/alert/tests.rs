@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Alert;
-use crate::rules::{Finding, Ground};
+use super::{Alert, Message};
+use crate::finding::{Finding, Ground};
 use crate::severity::Severity;
 
 /// `alice` takes `OrgAdmin` without MFA, from a record that is merged with `changes`.
@@ -37,9 +37,9 @@ pub(super) fn alert(changes: &Value) -> Alert {
     merge(&mut record, changes);
     let event = crate::cloudtrail::read(&record).unwrap().expect("a record of ours");
     let finding = Finding {
-        rule: "missing_mfa",
+        rule: "missing_mfa".into(),
         severity: Severity::Medium,
-        phrase: "without MFA",
+        phrase: "without MFA".into(),
         summary: format!(
             "{} took {} with a long-term key from {}: no second factor was used, and this user \
              was not seen to take this role without MFA before",
@@ -50,7 +50,7 @@ pub(super) fn alert(changes: &Value) -> Alert {
         evidence: Map::from_iter([("mfa".to_owned(), json!("absent"))]),
         ground: Ground::Habit,
     };
-    Alert::new(&event, vec![finding], 0, Vec::new()).unwrap()
+    Alert::new(&event, vec![finding], Message::first()).unwrap()
 }
 
 fn merge(into: &mut Value, from: &Value) {

@@ -48,6 +48,9 @@ pub struct Fold {
     seen: Seen,
     repeats: u64,
     event_ids: Vec<EventId>,
+    /// Whether it was taken for normal, and said so.
+    #[serde(default)]
+    adopted: bool,
 }
 
 /// What to do with an alert of a known kind.
@@ -62,16 +65,39 @@ pub enum Repeat {
     },
     /// Count it.
     Count,
+    /// Send it once more: it came often enough, and is normal from now on.
+    Adopt {
+        /// Repeats since the last message.
+        repeats: u64,
+        /// Their event ids.
+        event_ids: Vec<EventId>,
+    },
+    /// Nothing: it is normal.
+    Normal,
 }
 
 impl Fold {
-    fn judge(&self, severity: Severity, time: Timestamp) -> Repeat {
-        let reminder = time.duration_since(self.sent) >= REMIND_AFTER;
-        if reminder || severity > self.severity {
-            Repeat::Send { repeats: self.repeats, event_ids: self.event_ids.clone() }
+    fn judge(&self, severity: Severity, time: Timestamp, adoptable: bool) -> Repeat {
+        let (repeats, event_ids) = (self.repeats, self.event_ids.clone());
+        if adoptable && self.adopted {
+            Repeat::Normal
+        } else if adoptable && self.is_normal_by(time) {
+            Repeat::Adopt { repeats, event_ids }
+        } else if time.duration_since(self.sent) >= REMIND_AFTER || severity > self.severity {
+            Repeat::Send { repeats, event_ids }
         } else {
             Repeat::Count
         }
+    }
+
+    /// The later message stands, with the repeats that were counted behind it.
+    fn join(&mut self, other: &Self) {
+        let message =
+            |fold: &Self| (fold.sent, fold.severity, fold.repeats, fold.event_ids.clone());
+        let (mine, theirs) = (message(self), message(other));
+        (self.sent, self.severity, self.repeats, self.event_ids) = mine.max(theirs);
+        self.seen = self.seen.join(other.seen);
+        self.adopted |= other.adopted;
     }
 
     fn is_normal_by(&self, time: Timestamp) -> bool {
@@ -91,51 +117,84 @@ impl Folds {
     /// alerts again.
     pub const CAPACITY: usize = 256;
 
-    /// What to do with an alert of this kind at this time.
+    /// What to do with an alert of this kind at this time. Only what is `adoptable` can become
+    /// normal by coming again.
     #[must_use]
-    pub fn judge(&self, key: &FoldKey, severity: Severity, time: Timestamp) -> Repeat {
+    pub fn judge(
+        &self,
+        key: &FoldKey,
+        severity: Severity,
+        time: Timestamp,
+        adoptable: bool,
+    ) -> Repeat {
         match self.0.get(key) {
             None => Repeat::Send { repeats: 0, event_ids: Vec::new() },
-            Some(fold) => fold.judge(severity, time),
+            Some(fold) => fold.judge(severity, time, adoptable),
         }
     }
 
-    /// Whether this kind, seen once more at `time`, has come often enough to be normal.
-    #[must_use]
-    pub fn is_normal_by(&self, key: &FoldKey, time: Timestamp) -> bool {
-        self.0.get(key).is_some_and(|fold| fold.is_normal_by(time))
-    }
-
-    /// Takes in an alert that was `sent`, or counted.
+    /// Takes in an alert, and what was done with it.
     pub fn record(
         &mut self,
         key: &FoldKey,
         severity: Severity,
         time: Timestamp,
         event_id: Option<&EventId>,
-        sent: bool,
+        repeat: &Repeat,
     ) {
         let Some(fold) = self.0.get_mut(key) else {
-            let fold = Fold {
-                sent: time,
-                severity,
-                seen: Seen::once(time),
-                repeats: 0,
-                event_ids: Vec::new(),
-            };
+            let (seen, adopted) = (Seen::once(time), false);
+            let (repeats, event_ids) = (0, Vec::new());
+            let fold = Fold { sent: time, severity, seen, repeats, event_ids, adopted };
             self.0.insert(key.clone(), fold);
             self.evict();
             return;
         };
         fold.seen.again(time);
-        if sent {
-            (fold.sent, fold.severity) = (time, severity);
-            fold.repeats = 0;
-            fold.event_ids.clear();
-        } else {
-            fold.repeats += 1;
-            fold.event_ids
-                .extend(event_id.filter(|_| fold.event_ids.len() < NAMED_REPEATS).cloned());
+        match repeat {
+            Repeat::Send { .. } | Repeat::Adopt { .. } => {
+                (fold.sent, fold.severity) = (time, severity);
+                fold.repeats = 0;
+                fold.event_ids.clear();
+                fold.adopted |= matches!(repeat, Repeat::Adopt { .. });
+            }
+            Repeat::Count => {
+                fold.repeats += 1;
+                let room = fold.event_ids.len() < NAMED_REPEATS;
+                fold.event_ids.extend(event_id.filter(|_| room).cloned());
+            }
+            Repeat::Normal => {}
+        }
+    }
+
+    /// How many kinds are remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether none is remembered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// When an alert of any kind last came.
+    #[must_use]
+    pub fn last_seen(&self) -> Option<Timestamp> {
+        self.0.values().map(|fold| fold.seen.last).max()
+    }
+
+    /// Takes in what another copy of the same history has seen.
+    pub fn join(&mut self, other: &Self) {
+        for (key, theirs) in &other.0 {
+            match self.0.get_mut(key) {
+                None => drop(self.0.insert(key.clone(), theirs.clone())),
+                Some(mine) => mine.join(theirs),
+            }
+        }
+        while self.0.len() > Self::CAPACITY {
+            self.evict();
         }
     }
 
@@ -160,10 +219,9 @@ mod tests {
     }
 
     fn record(folds: &mut Folds, key: &FoldKey, severity: Severity, hours: i64) -> Repeat {
-        let repeat = folds.judge(key, severity, at(hours));
-        let sent = repeat != Repeat::Count;
+        let repeat = folds.judge(key, severity, at(hours), true);
         let id: EventId = format!("event-{hours}").parse().unwrap();
-        folds.record(key, severity, at(hours), Some(&id), sent);
+        folds.record(key, severity, at(hours), Some(&id), &repeat);
         repeat
     }
 
@@ -188,13 +246,26 @@ mod tests {
     }
 
     #[test]
-    fn normal_takes_three_days_and_seventy_two_hours() {
+    fn normal_takes_three_days_and_seventy_two_hours_and_is_said_once() {
         let (mut folds, key) = (Folds::default(), FoldKey::of(["role"]));
         record(&mut folds, &key, Severity::Medium, 0);
-        assert!(!folds.is_normal_by(&key, at(73)), "two days only");
+        let mut two_days = folds.clone();
+        assert!(matches!(record(&mut two_days, &key, Severity::Medium, 73), Repeat::Send { .. }));
         record(&mut folds, &key, Severity::Medium, 25);
-        assert!(!folds.is_normal_by(&key, at(71)), "three days, but not 72 hours");
-        assert!(folds.is_normal_by(&key, at(72)));
+        assert_eq!(record(&mut folds, &key, Severity::Medium, 48), Repeat::Count);
+        assert!(matches!(record(&mut folds, &key, Severity::Medium, 72), Repeat::Adopt { .. }));
+        assert_eq!(record(&mut folds, &key, Severity::Medium, 73), Repeat::Normal);
+        assert_eq!(record(&mut folds, &key, Severity::High, 500), Repeat::Normal);
+    }
+
+    #[test]
+    fn a_fact_is_never_normal() {
+        let (mut folds, key) = (Folds::default(), FoldKey::of(["role"]));
+        for day in 0..30 {
+            let repeat = folds.judge(&key, Severity::High, at(day * 24), false);
+            assert!(matches!(repeat, Repeat::Send { .. }), "day {day}: {repeat:?}");
+            folds.record(&key, Severity::High, at(day * 24), None, &repeat);
+        }
     }
 
     #[test]

@@ -3,23 +3,60 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::Seen;
+use super::{Seen, Turnover};
 
 /// The values of one dimension, at most [`Table::CAPACITY`] of them. When a new one has no room,
-/// the one that was not seen for longest goes, and is counted.
+/// the one that was not seen for longest goes. What it said about the coming of new values
+/// stays, or a volatile dimension would look stable because its values are forgotten.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Table {
     values: BTreeMap<Arc<str>, Seen>,
-    #[serde(default, skip_serializing_if = "is_zero")]
-    evicted: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    evicted: Option<Evicted>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_zero(count: &u64) -> bool {
-    *count == 0
+/// What is left of evicted values: their share of the turnover, fading.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Evicted {
+    /// How many went, ever.
+    total: u64,
+    value_days: u32,
+    once: u32,
+    values: u32,
+    /// When the counters were last halved.
+    halved: Timestamp,
+}
+
+/// How long an evicted value weighs in full; then it counts half, and so on. About half of the
+/// window in which kept values are remembered.
+const HALF_LIFE: SignedDuration = SignedDuration::from_hours(60 * 24);
+
+impl Evicted {
+    /// Of two copies of one history, the larger counters stand.
+    fn join(self, other: Self) -> Self {
+        Self {
+            total: self.total.max(other.total),
+            value_days: self.value_days.max(other.value_days),
+            once: self.once.max(other.once),
+            values: self.values.max(other.values),
+            halved: self.halved.max(other.halved),
+        }
+    }
+
+    fn add(&mut self, seen: &Seen, time: Timestamp) {
+        if time.duration_since(self.halved) >= HALF_LIFE {
+            (self.value_days, self.once, self.values) =
+                (self.value_days / 2, self.once / 2, self.values / 2);
+            self.halved = time;
+        }
+        self.total = self.total.saturating_add(1);
+        self.value_days = self.value_days.saturating_add(seen.days.count());
+        self.once = self.once.saturating_add(u32::from(seen.days.count() == 1));
+        self.values = self.values.saturating_add(1);
+    }
 }
 
 impl Table {
@@ -37,10 +74,36 @@ impl Table {
         self.values.iter().map(|(value, seen)| (&**value, seen))
     }
 
+    /// How many values are kept.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether nothing was ever seen.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
     /// Values that had to go for want of room.
     #[must_use]
     pub fn evicted(&self) -> u64 {
-        self.evicted
+        self.evicted.map_or(0, |evicted| evicted.total)
+    }
+
+    /// How new values come, over all that is kept and what is left of the evicted.
+    #[must_use]
+    pub fn turnover(&self) -> Turnover {
+        let kept = Turnover::of(self.values.values());
+        let Some(gone) = self.evicted else { return kept };
+        kept.plus(Turnover { value_days: gone.value_days, once: gone.once, values: gone.values })
+    }
+
+    /// Calls seen with any kept value.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.values.values().map(|seen| seen.count).sum()
     }
 
     /// Takes in one call with the value.
@@ -51,12 +114,46 @@ impl Table {
         }
         self.values.insert(value.into(), Seen::once(time));
         if self.values.len() > Self::CAPACITY {
-            let stalest = self.values.iter().min_by_key(|(value, seen)| (seen.last, *value));
-            if let Some(value) = stalest.map(|(value, _)| Arc::clone(value)) {
-                self.values.remove(&value);
-                self.evicted += 1;
-            }
+            self.evict(time);
         }
+    }
+
+    /// Takes in what another copy of the same history has seen.
+    pub fn join(&mut self, other: &Self) {
+        for (value, seen) in &other.values {
+            let joined = self.values.get(value).map_or(*seen, |mine| mine.join(*seen));
+            self.values.insert(Arc::clone(value), joined);
+        }
+        while self.values.len() > Self::CAPACITY {
+            let latest = self.values.values().map(|seen| seen.last).max().unwrap_or_default();
+            self.evict(latest);
+        }
+        self.evicted = match (self.evicted, other.evicted) {
+            (Some(mine), Some(theirs)) => Some(mine.join(theirs)),
+            (mine, theirs) => mine.or(theirs),
+        };
+    }
+
+    fn evict(&mut self, time: Timestamp) {
+        let stalest = self.values.iter().min_by_key(|(value, seen)| (seen.last, *value));
+        let Some((value, seen)) = stalest.map(|(value, seen)| (Arc::clone(value), *seen)) else {
+            return;
+        };
+        self.values.remove(&value);
+        let nothing = Evicted { total: 0, value_days: 0, once: 0, values: 0, halved: time };
+        self.evicted.get_or_insert(nothing).add(&seen, time);
+    }
+}
+
+impl Turnover {
+    /// How new values came among these.
+    #[must_use]
+    pub fn of<'a>(values: impl Iterator<Item = &'a Seen>) -> Self {
+        values.fold(Self::default(), |sum, seen| Self {
+            value_days: sum.value_days.saturating_add(seen.days.count()),
+            once: sum.once.saturating_add(u32::from(seen.days.count() == 1)),
+            values: sum.values.saturating_add(1),
+        })
     }
 }
 
@@ -64,17 +161,31 @@ impl Table {
 mod tests {
     use super::*;
 
+    fn at(hours: i64) -> Timestamp {
+        Timestamp::from_second(hours * 3_600).unwrap()
+    }
+
     #[test]
     fn a_full_table_drops_what_was_not_seen_for_longest() {
         let mut table = Table::default();
-        let at = |second: i64| Timestamp::from_second(second).unwrap();
         for n in 0..1_000_i64 {
             table.learn("always", at(n));
             table.learn(&format!("value {n}"), at(n));
         }
-        assert_eq!(table.iter().count(), Table::CAPACITY);
+        assert_eq!(table.len(), Table::CAPACITY);
         assert_eq!(table.get("always").unwrap().count, 1_000);
         assert_eq!(table.evicted(), 1_001 - Table::CAPACITY as u64);
         assert!(table.get("value 999").is_some() && table.get("value 0").is_none());
+    }
+
+    #[test]
+    fn a_volatile_table_stays_volatile_when_its_values_are_evicted() {
+        let (mut volatile, mut stable) = (Table::default(), Table::default());
+        for n in 0..2_000_i64 {
+            volatile.learn(&format!("address {n}"), at(n));
+            stable.learn("office", at(n));
+        }
+        assert!(volatile.turnover().bits_of_new() < 0.5, "{:?}", volatile.turnover());
+        assert!(stable.turnover().bits_of_new() > 6.0, "{:?}", stable.turnover());
     }
 }

@@ -8,8 +8,8 @@ use jiff::tz::TimeZone;
 
 use super::{Exit, say};
 use crate::config::{Config, Fault, FaultKind, Parsed};
-use crate::report::plural;
 use crate::text::escape_controls;
+use crate::text::plural;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -39,27 +39,14 @@ fn today() -> Date {
 }
 
 fn check(file: &Path, today: Date) -> Exit {
-    let name = escape_controls(&file.display().to_string());
-    let toml = match read(file) {
-        Ok(toml) => toml,
-        Err(problem) => {
-            say(format_args!("rolewatch: {name}: {problem}"));
-            return Exit::Usage;
-        }
-    };
-    let Parsed { config, mut faults } = Config::parse(&toml);
-    faults.extend(config.iter().flat_map(|it| it.expired(today)));
-    faults.sort_by_key(|fault| fault.line);
-    for fault in &faults {
-        say(format_args!("{name}: {fault}"));
-    }
-    let Some(config) = config else {
-        say(format_args!("{name}: {}", count(&faults)));
-        return Exit::Usage;
+    let (config, faults) = match load_and_tell(file, Some(today)) {
+        Ok(found) => found,
+        Err(exit) => return exit,
     };
     let written = writeln!(
         anstream::stdout(),
-        "{name}: {}, {}, {}",
+        "{}: {}, {}, {}",
+        escape_controls(&file.display().to_string()),
         plural(config.roles() as u64, "role", "roles"),
         plural(config.exemptions() as u64, "exemption", "exemptions"),
         count(&faults)
@@ -67,6 +54,34 @@ fn check(file: &Path, today: Date) -> Exit {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Exit::OutputFailed,
         _ => Exit::Done,
+    }
+}
+
+/// The expectations of a file for a run. Faults are told; with an error among them nothing runs.
+/// An exemption that has ended is no fault here: logs may be older than it.
+pub(super) fn load(file: &Path) -> Result<Config, Exit> {
+    load_and_tell(file, None).map(|(config, _)| config)
+}
+
+fn load_and_tell(file: &Path, today: Option<Date>) -> Result<(Config, Vec<Fault>), Exit> {
+    let name = escape_controls(&file.display().to_string());
+    let toml = read(file).map_err(|problem| {
+        say(format_args!("rolewatch: {name}: {problem}"));
+        Exit::Usage
+    })?;
+    let Parsed { config, mut faults } = Config::parse(&toml);
+    let expired = |config: &Config| today.map(|today| config.expired(today)).unwrap_or_default();
+    faults.extend(config.iter().flat_map(expired));
+    faults.sort_by_key(|fault| fault.line);
+    for fault in &faults {
+        say(format_args!("{name}: {fault}"));
+    }
+    match config {
+        Some(config) => Ok((config, faults)),
+        None => {
+            say(format_args!("{name}: {}", count(&faults)));
+            Err(Exit::Usage)
+        }
     }
 }
 

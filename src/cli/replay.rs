@@ -1,26 +1,42 @@
 //! `rolewatch replay`
 
 use std::io::{IsTerminal, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::{Exit, say};
-use crate::local::{self, Format, Inputs, Output, Progress};
-use crate::pipeline;
-use crate::report::{Report, plural};
+use super::{Exit, config, say};
+use crate::config::Config;
+use crate::event::Event;
+use crate::local::{self, Format, Inputs, Output, Progress, baseline_file};
+use crate::memory::WorkingSet;
+use crate::pipeline::{Watch, run_batch};
+use crate::report::Report;
 use crate::severity::Severity;
-use crate::state::State;
+use crate::text::plural;
+
+/// Events judged in one transaction. Large enough to spare the memory, small enough that
+/// alerts come while a long replay runs.
+const BATCH: usize = 1_000;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Log files, folders (searched to any depth), or - for standard input
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// What is declared and accepted (rolewatch.toml)
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// How alerts are printed on standard output
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    /// Start from a saved baseline
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Save the baseline afterwards
+    #[arg(long, value_name = "FILE")]
+    save_baseline: Option<PathBuf>,
     /// Earlier events teach, and raise nothing (RFC 3339)
     #[arg(long, value_name = "TIME")]
     learn_until: Option<Timestamp>,
@@ -30,6 +46,25 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Exit {
+    match (load_config(args.config.as_deref()), load_baseline(args.baseline.as_deref())) {
+        (Ok(config), Ok(memory)) => replay(args, &config, memory),
+        (Err(exit), _) | (_, Err(exit)) => exit,
+    }
+}
+
+fn load_config(file: Option<&Path>) -> Result<Config, Exit> {
+    file.map_or_else(|| Ok(Config::default()), config::load)
+}
+
+fn load_baseline(file: Option<&Path>) -> Result<WorkingSet, Exit> {
+    let Some(file) = file else { return Ok(WorkingSet::default()) };
+    baseline_file::load(file).map_err(|error| {
+        say(format_args!("rolewatch: {}: {error}", file.display()));
+        Exit::Usage
+    })
+}
+
+fn replay(args: &Args, config: &Config, mut memory: WorkingSet) -> Exit {
     let started = Instant::now();
     let mut report = Report::default();
     let progress = Progress::on_stderr();
@@ -40,22 +75,52 @@ pub(super) fn run(args: &Args) -> Exit {
         }
     });
     let events = std::mem::take(&mut inputs.events);
-    progress.judge(events.len() as u64);
-    let events = events.into_iter().inspect(|_| progress.judged());
     let mut output = output(args.format, &progress);
-    let mut state = State::default();
-    let judged = pipeline::run(&mut state, events, args.learn_until, &mut output, &mut report)
-        .and_then(|()| output.flush());
+    let watch = Watch { config, learn_until: args.learn_until };
+    let judged = judge(&mut memory, watch, &events, &mut output, &progress, &mut report);
     progress.end();
-    summarise(&report, &inputs, started.elapsed());
+    summarise(&report, &inputs, &memory, started.elapsed());
     if let Err(error) = judged {
         say(format_args!("rolewatch: alerts could not be written, so the run stopped: {error}"));
+        return Exit::OutputFailed;
+    }
+    if let Some(file) = &args.save_baseline
+        && let Err(message) = save(&memory, file, output.is_closed())
+    {
+        say(format_args!("rolewatch: {}: {message}", file.display()));
         return Exit::OutputFailed;
     }
     exit(args.fail_on, &report, &inputs)
 }
 
-/// Alerts on standard output, in its width and without colour where it has none.
+fn judge<W: std::io::Write>(
+    memory: &mut WorkingSet,
+    watch: Watch<'_>,
+    events: &[Event],
+    output: &mut Output<W>,
+    progress: &Progress,
+    report: &mut Report,
+) -> std::io::Result<()> {
+    progress.judge(events.len() as u64);
+    for batch in events.chunks(BATCH) {
+        run_batch(memory, watch, batch, output, report).map_err(|(_, error)| error)?;
+        progress.judged(batch.len() as u64);
+    }
+    output.flush()
+}
+
+/// Saves what was learned, unless the reader of the alerts has gone: then some were never seen,
+/// and what they were about must not become normal.
+fn save(memory: &WorkingSet, file: &Path, closed: bool) -> Result<(), String> {
+    if closed {
+        return Err("was not saved, for not all alerts were read: let them be read, or \
+                    write them to a file"
+            .to_owned());
+    }
+    baseline_file::save(memory, file).map_err(|error| error.to_string())
+}
+
+/// Alerts go beside the progress where both are on the terminal.
 fn output(format: Format, progress: &Progress) -> Output<impl std::io::Write + use<>> {
     let output = Output::new(anstream::AutoStream::auto(stdout()), format, local::width());
     if stdout().is_terminal() { output.beside(progress.clone()) } else { output }
@@ -69,12 +134,16 @@ fn exit(fail_on: Option<Severity>, report: &Report, inputs: &Inputs) -> Exit {
     }
 }
 
-fn summarise(report: &Report, inputs: &Inputs, took: Duration) {
+fn summarise(report: &Report, inputs: &Inputs, memory: &WorkingSet, took: Duration) {
     let span = report
         .span
         .map_or_else(|| "no events".to_owned(), |(first, last)| format!("{first} to {last}"));
     let seconds = took.as_secs_f64();
     let files = plural(inputs.files, "file", "files");
+    if memory.evicted() > 0 {
+        let evicted = plural(memory.evicted(), "role or caller", "roles and callers");
+        say(format_args!("{evicted} forgotten for want of room: replay fewer logs at once"));
+    }
     say(report.sum());
     say(format_args!("{}; {files} read, {} unreadable", report.alert_line(), inputs.unreadable));
     say(format_args!(

@@ -6,12 +6,12 @@ use super::section::Section;
 /// The numbers that decide what is unusual. Each has a default that needs no thought.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tuning {
-    /// Surprise, in bits, from which a person's call alerts. Default 12.
+    /// Surprise, in bits, from which a person's call alerts. Default 9.
     pub person_threshold_bits: f64,
     /// Surprise, in bits, from which a machine's call alerts: services, workloads and other
-    /// accounts, which call more often and change less. Default 14.
+    /// accounts, which call more often and change less. Default 10.
     pub machine_threshold_bits: f64,
-    /// Surprise, in bits, from which an alert is high. Default 18.
+    /// Surprise, in bits, from which an alert is high. Default 14.
     pub high_threshold_bits: f64,
     /// Days without use after which a role is dormant. Default 30.
     pub dormant_days: u32,
@@ -25,9 +25,9 @@ pub struct Tuning {
 impl Default for Tuning {
     fn default() -> Self {
         Self {
-            person_threshold_bits: 12.0,
-            machine_threshold_bits: 14.0,
-            high_threshold_bits: 18.0,
+            person_threshold_bits: 9.0,
+            machine_threshold_bits: 10.0,
+            high_threshold_bits: 14.0,
             dormant_days: 30,
             enumeration_roles: 8,
             enumeration_minutes: 15,

@@ -1,1 +1,161 @@
+//! What the stories in `fixtures/` do not show: the order of judging, publishing and learning.
 
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::cloudtrail;
+use crate::id::RoleArn;
+use crate::memory::WorkingSet;
+use crate::pipeline::Remember;
+use crate::state::Memory;
+
+fn record(n: u32, time: &str, mfa: bool) -> Value {
+    json!({
+        "eventSource": "sts.amazonaws.com",
+        "eventName": "AssumeRole",
+        "eventTime": time,
+        "eventID": format!("event-{n}"),
+        "recipientAccountId": "111122223333",
+        "sourceIPAddress": "198.51.100.7",
+        "userAgent": "aws-cli/2.1",
+        "userIdentity": {
+            "type": "IAMUser", "principalId": "AIDAEXAMPLEALICE", "accountId": "111122223333",
+            "accessKeyId": "AKIAEXAMPLEALICE", "userName": "alice",
+            "arn": "arn:aws:iam::111122223333:user/alice",
+        },
+        "requestParameters": {
+            "roleArn": "arn:aws:iam::111122223333:role/Admin", "roleSessionName": "alice",
+            "serialNumber": if mfa { json!("arn:aws:iam::111122223333:mfa/alice") } else { Value::Null },
+        },
+    })
+}
+
+fn event(record: &Value) -> Event {
+    cloudtrail::read(record).unwrap().expect("ours")
+}
+
+fn role() -> RoleArn {
+    "arn:aws:iam::111122223333:role/Admin".parse().unwrap()
+}
+
+fn judged(memory: &WorkingSet, event: &Event, mode: Mode) -> Judged {
+    match judge(&State::over(memory), &Config::default(), event, mode) {
+        Verdict::Judged(judged) => judged,
+        Verdict::Duplicate => panic!("a duplicate"),
+    }
+}
+
+fn watch(memory: &mut WorkingSet, record: &Value) -> Judged {
+    let judged = judged(memory, &event(record), Mode::Watch);
+    let mut state = State::over(memory);
+    state.apply(judged.changes.clone());
+    let overlay = state.into_overlay();
+    memory.commit(overlay);
+    judged
+}
+
+#[test]
+fn judging_changes_nothing_and_gives_the_same_again() {
+    let memory = WorkingSet::default();
+    let event = event(&record(1, "2026-03-04T05:06:07Z", false));
+    let first = judged(&memory, &event, Mode::Watch);
+    assert!(first.alert.is_some());
+    assert_eq!(judged(&memory, &event, Mode::Watch), first);
+    assert!(memory.role(&role()).is_none());
+}
+
+#[test]
+fn what_raised_an_alert_teaches_nothing() {
+    let mut memory = WorkingSet::default();
+    assert!(watch(&mut memory, &record(1, "2026-03-04T05:06:07Z", false)).alert.is_some());
+    let baseline = memory.role(&role()).expect("it remembers the alert");
+    assert_eq!(baseline.iter().count(), 0, "and no habits");
+    assert_eq!(baseline.folds.len(), 1);
+    let second = watch(&mut memory, &record(2, "2026-03-04T05:06:08Z", false));
+    assert!(second.alert.is_none() && second.repeat);
+}
+
+#[test]
+fn a_record_is_judged_once() {
+    let mut memory = WorkingSet::default();
+    let event = event(&record(1, "2026-03-04T05:06:07Z", false));
+    watch(&mut memory, &record(1, "2026-03-04T05:06:07Z", false));
+    let again = judge(&State::over(&memory), &Config::default(), &event, Mode::Watch);
+    assert_eq!(again, Verdict::Duplicate);
+}
+
+#[test]
+fn what_was_learned_is_normal() {
+    let mut memory = WorkingSet::default();
+    let lesson = judged(&memory, &event(&record(1, "2026-03-04T05:06:07Z", false)), Mode::Learn);
+    assert!(lesson.alert.is_none());
+    let mut state = State::over(&memory);
+    state.apply(lesson.changes);
+    let overlay = state.into_overlay();
+    memory.commit(overlay);
+    assert!(watch(&mut memory, &record(2, "2026-03-05T05:06:07Z", false)).alert.is_none());
+}
+
+#[test]
+fn refusals_teach_no_habits() {
+    let mut memory = WorkingSet::default();
+    let mut refused = record(1, "2026-03-04T05:06:07Z", false);
+    refused["errorCode"] = json!("AccessDenied");
+    assert!(watch(&mut memory, &refused).alert.is_none());
+    assert!(memory.role(&role()).is_none());
+}
+
+#[test]
+fn a_fuller_copy_completes_the_alert_as_its_next_revision() {
+    let mut memory = WorkingSet::default();
+    let mut rich = record(1, "2026-03-04T05:06:07Z", false);
+    rich["sharedEventID"] = json!("shared-1");
+    rich["requestParameters"]["roleArn"] = json!("arn:aws:iam::444455556666:role/Admin");
+    let mut poor = rich.clone();
+    poor["eventID"] = json!("event-2");
+    poor["recipientAccountId"] = json!("444455556666");
+    poor["userIdentity"] = json!({
+        "type": "AWSAccount", "principalId": "AIDAEXAMPLEALICE", "accountId": "111122223333",
+    });
+    let first = watch(&mut memory, &poor);
+    assert!(first.alert.is_none() && !first.joined, "this copy cannot tell of MFA");
+    let second = watch(&mut memory, &rich);
+    let alert = second.alert.expect("the other can");
+    assert!(second.joined);
+    assert_eq!((alert.findings.len(), alert.revision), (1, 1));
+    poor["eventID"] = json!("event-3");
+    let third = watch(&mut memory, &poor);
+    assert!(third.joined && third.alert.is_none());
+}
+
+#[test]
+fn a_name_learned_from_one_copy_is_told_for_the_other() {
+    let mut memory = WorkingSet::default();
+    watch(&mut memory, &record(1, "2026-03-04T05:06:07Z", true));
+    let mut poor = record(2, "2026-03-05T05:06:07Z", true);
+    poor["requestParameters"]["serialNumber"] = Value::Null;
+    poor["userIdentity"] = json!({
+        "type": "AWSAccount", "principalId": "AIDAEXAMPLEALICE", "accountId": "111122223333",
+    });
+    let state = State::over(&memory);
+    let named = with_known_name(&state, &event(&poor));
+    assert_eq!(named.call().principal.display(), "alice");
+}
+
+#[test]
+fn a_habit_that_alerted_becomes_normal_only_after_it_was_said() {
+    let mut memory = WorkingSet::default();
+    let start: Timestamp = "2026-03-04T05:06:07Z".parse().unwrap();
+    let mut titles = Vec::new();
+    for day in 0..8_i64 {
+        let time = start + jiff::SignedDuration::from_hours(25 * day);
+        let number = u32::try_from(day).unwrap();
+        let judged = watch(&mut memory, &record(number, &time.to_string(), false));
+        titles.push(judged.alert.map(|alert| alert.title));
+    }
+    let told = titles.iter().flatten().count();
+    let normal: Vec<_> = titles.iter().flatten().filter(|it| it.contains("normal")).collect();
+    assert_eq!((told, normal.len()), (4, 1), "{titles:#?}");
+    assert!(titles.last().unwrap().is_none());
+}

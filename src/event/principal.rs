@@ -169,15 +169,15 @@ impl Principal {
             || self.account.map_or_else(|| "an unknown account".into(), |a| a.to_string());
         match (self.kind, name, &self.session_name) {
             (PrincipalKind::Root, ..) => format!("root of {}", account()),
-            (PrincipalKind::AwsAccount, _, Some(session)) => {
+            (PrincipalKind::AwsAccount, None, Some(session)) => {
                 format!("session {} of a role in {}", inline(session.as_str()), account())
             }
-            (PrincipalKind::AwsAccount, ..) => match &self.id {
+            (PrincipalKind::AwsAccount, None, None) => match &self.id {
                 Some(id) => format!("{id} of {}", account()),
                 None if self.account.is_none() => "an anonymous caller".into(),
                 None => format!("account {}", account()),
             },
-            (PrincipalKind::Role, Some(name), Some(session)) => {
+            (PrincipalKind::Role | PrincipalKind::AwsAccount, Some(name), Some(session)) => {
                 format!("{name} (session {})", inline(session.as_str()))
             }
             (_, Some(name), _) => name,

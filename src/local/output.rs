@@ -52,6 +52,12 @@ impl<W: Write> Output<W> {
         self.forgive_closed(result)
     }
 
+    /// Whether the reader has closed its end.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
     fn forgive_closed(&mut self, result: io::Result<()>) -> io::Result<()> {
         match result {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
-use crate::report::plural;
+use crate::text::plural;
 
 /// How far a long run is, drawn on standard error where that is a terminal. Clones draw the same
 /// line.
@@ -50,9 +50,9 @@ impl Progress {
         self.bar.set_length(events);
     }
 
-    /// One more event was judged.
-    pub fn judged(&self) {
-        self.bar.inc(1);
+    /// `events` more were judged.
+    pub fn judged(&self, events: u64) {
+        self.bar.inc(events);
     }
 
     /// Runs `print` with the line taken away, so that what is printed stands by itself.

@@ -73,9 +73,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         ),
     };
     Some(Finding {
-        rule: RULE.id,
+        rule: RULE.id.into(),
         severity,
-        phrase,
+        phrase: phrase.into(),
         summary,
         evidence: evidence(json!({
             "scope": match scope {

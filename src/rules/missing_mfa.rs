@@ -2,9 +2,10 @@
 
 use super::{Case, Finding, Ground, Rule, evidence, json};
 use crate::baseline::{Dimension, Habits};
-use crate::event::{Assumption, Event, Mfa, PrincipalKind};
+use crate::config::MfaExpectation;
+use crate::event::{Assumption, Credential, Mfa, PrincipalKind};
 use crate::severity::Severity;
-use crate::text::inline;
+use crate::text::{inline, plural};
 
 /// How steadily a role has to be taken with MFA for a call without it to be high: on at least
 /// this many days, and on at least nine of ten days on which anybody took it.
@@ -17,8 +18,9 @@ pub(super) const RULE: Rule = Rule {
     mitre: &["T1078.004"],
     sees: "A granted AssumeRole by an IAM user whose record proves that no second factor was \
            used: a long-term key without a session, or a session that says so, and no device \
-           serial in the request. It is high where the role is usually taken with MFA, medium \
-           when this user takes this role without MFA for the first time. Records that cannot \
+           serial in the request. It is high where MFA is declared as required or the role is \
+           usually taken with MFA, medium when this user takes this role without MFA for the \
+           first time, and nothing where MFA is declared as not required. Records that cannot \
            tell (another account's copy, identity providers, role sessions) never fire.",
     why: "A long-term key works for whoever holds it. Without a second factor a key from a \
           laptop, a repository or a log is all it takes to become the role.",
@@ -33,34 +35,42 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>) -> Option<Finding> {
-    let Event::Assumption(it) = case.event else { return None };
+    let it = case.granted_assumption()?;
     let principal = &it.call.principal;
-    let role = it.role()?;
-    let absent =
-        it.call.granted() && it.call.mfa == Mfa::Absent && principal.kind == PrincipalKind::IamUser;
-    if !absent {
+    if it.call.mfa != Mfa::Absent || principal.kind != PrincipalKind::IamUser {
         return None;
     }
-    let habits = case.role.and_then(|role| role.habits(principal.class(it.role_account())));
-    let key = principal.key()?;
-    if habits.is_some_and(|habits| habits.seen(Dimension::WithoutMfa, key.as_str()).is_some()) {
-        return None;
-    }
+    let habits = case.habits(it);
     let (with, without) = habits.map_or((0, 0), days_with_and_without);
-    let usual = with >= STEADY_DAYS && with >= 9 * without;
-    let who = principal.display();
-    let reason = if usual {
-        format!("the role was taken with MFA on {with} days and without it on {without}")
-    } else {
-        "this user was not seen to take this role without MFA before".to_owned()
+    let (severity, ground, reason) = match case.expected.mfa {
+        Some(MfaExpectation::NotRequired) => return None,
+        Some(MfaExpectation::Required) => {
+            (Severity::High, Ground::Fact, "it is declared that the role requires one".to_owned())
+        }
+        None => {
+            let key = principal.key()?;
+            if habits.is_some_and(|it| it.seen(Dimension::WithoutMfa, key.as_str()).is_some()) {
+                return None;
+            }
+            if with >= STEADY_DAYS && with >= 9 * without {
+                let days = plural(u64::from(with), "day", "days");
+                let reason =
+                    format!("the role was taken with MFA on {days} and without it on {without}");
+                (Severity::High, Ground::Habit, reason)
+            } else {
+                let reason = "this user was not seen to take this role without MFA before";
+                (Severity::Medium, Ground::Habit, reason.to_owned())
+            }
+        }
     };
+    let who = principal.display();
+    let role = inline(it.role()?.name());
     Some(Finding {
-        rule: RULE.id,
-        severity: if usual { Severity::High } else { Severity::Medium },
-        phrase: "without MFA",
+        rule: RULE.id.into(),
+        severity,
+        phrase: "without MFA".into(),
         summary: format!(
-            "{who} took {} {} from {}: no second factor was used, and {reason}",
-            inline(role.name()),
+            "{who} took {role} {} from {}: no second factor was used, and {reason}",
             credential(it),
             it.call.address.display(),
         ),
@@ -70,7 +80,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             "days_with_mfa": with,
             "days_without_mfa": without,
         })),
-        ground: Ground::Habit,
+        ground,
     })
 }
 
@@ -81,8 +91,8 @@ fn days_with_and_without(habits: &Habits) -> (u32, u32) {
 
 fn credential(it: &Assumption) -> &'static str {
     match it.call.principal.credential {
-        crate::event::Credential::LongTerm(_) => "with a long-term key",
-        crate::event::Credential::Temporary { .. } => "with a temporary key",
-        crate::event::Credential::Unseen => "with a key that the record does not show",
+        Credential::LongTerm(_) => "with a long-term key",
+        Credential::Temporary { .. } => "with a temporary key",
+        Credential::Unseen => "with a key that the record does not show",
     }
 }

@@ -11,7 +11,8 @@ pub(super) const RULE: Rule = Rule {
     severities: &[Severity::Low, Severity::Medium, Severity::High],
     mitre: &["T1078.004", "T1548.005"],
     sees: "A console sign-in of the root user or its GetSessionToken (high without MFA, medium \
-           with), or an AssumeRoot into a member account (medium). An attempt that failed is low.",
+           with), or an AssumeRoot into a member account (medium, low if refused). Sign-ins that \
+           failed are nothing: anybody can try who knows an e-mail address.",
     why: "No policy but an organisation's limits root, and hardly any task needs it. An \
           AssumeRoot session can unlock what everybody is locked out of, which is its purpose.",
     harmless: "The few tasks that only root can do (account closure, a bucket or queue policy \
@@ -43,29 +44,23 @@ fn sign_in(it: &SignIn) -> Option<Finding> {
         SignInKind::SessionToken => "took a session token",
         _ => return None,
     };
-    let mfa = match it.call.mfa {
-        Mfa::Present => "with MFA",
-        Mfa::Absent => "without MFA",
-        Mfa::Unknown | Mfa::NotApplicable => "and the record does not tell whether with MFA",
-    };
-    let (severity, phrase, verb) = match (it.call.granted(), it.call.mfa) {
-        (false, _) => (Severity::Low, "failed", "tried and failed: it would have"),
-        (true, Mfa::Absent) => (Severity::High, "without MFA", ""),
-        (true, Mfa::Present) => (Severity::Medium, "with MFA", ""),
-        (true, _) => (Severity::Medium, "", ""),
+    if !it.call.granted() {
+        return None;
+    }
+    let (severity, phrase, mfa) = match it.call.mfa {
+        Mfa::Absent => (Severity::High, "without MFA", "without MFA"),
+        Mfa::Present => (Severity::Medium, "with MFA", "with MFA"),
+        Mfa::Unknown | Mfa::NotApplicable => {
+            (Severity::Medium, "", "and the record does not tell whether with MFA")
+        }
     };
     let who = it.call.principal.display();
     let from = it.call.address.display();
-    let sentence = if verb.is_empty() {
-        format!("{who} {did} from {from} {mfa}")
-    } else {
-        format!("somebody tried, from {from}, to act as {who} ({}), and failed", it.call.name)
-    };
     Some(Finding {
-        rule: RULE.id,
+        rule: RULE.id.into(),
         severity,
-        phrase,
-        summary: sentence,
+        phrase: phrase.into(),
+        summary: format!("{who} {did} from {from} {mfa}"),
         evidence: evidence(json!({ "call": it.call.name, "mfa": it.call.mfa.as_str() })),
         ground: Ground::Fact,
     })
@@ -84,9 +79,9 @@ fn assume_root(it: &Assumption, account: &str, task_policy: Option<&Text>) -> Fi
         (Severity::Low, "refused", summary)
     };
     Finding {
-        rule: RULE.id,
+        rule: RULE.id.into(),
         severity,
-        phrase,
+        phrase: phrase.into(),
         summary,
         evidence: evidence(json!({
             "call": it.call.name,

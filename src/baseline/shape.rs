@@ -1,0 +1,167 @@
+//! The shape of a session name, and the family of a user agent: what stays of a text that
+//! changes from call to call.
+
+/// The shape of a session name. Names turn over by themselves: instance ids, SDK stamps, run
+/// ids. What stays is how they are built.
+///
+/// `own_name` is the caller's own name, if it has one: people's sessions are usually called
+/// after them, and that is one shape, whatever the person is called.
+#[must_use]
+pub fn session_shape(name: &str, own_name: Option<&str>) -> String {
+    if own_name.is_some_and(|own| own.eq_ignore_ascii_case(name)) {
+        return "<own name>".to_owned();
+    }
+    if let Some(domain) = email_domain(name) {
+        return format!("<name>@{domain}");
+    }
+    let mut shape = String::new();
+    let mut rest = name;
+    if let Some((before, after)) = around_guid(name) {
+        shape.push_str(before);
+        shape.push_str("<id>");
+        rest = after;
+    }
+    while let Some(first) = rest.chars().next() {
+        let (part, after) = if first.is_ascii_alphanumeric() {
+            rest.split_at(rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len()))
+        } else {
+            rest.split_at(first.len_utf8())
+        };
+        push_part(&mut shape, part);
+        rest = after;
+    }
+    crate::text::clip(&collapse(&shape), 64)
+}
+
+/// What stands before and after the first GUID of a name.
+fn around_guid(name: &str) -> Option<(&str, &str)> {
+    const LENGTH: usize = 36;
+    let is_guid = |text: &str| {
+        text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+    };
+    let last = name.len().checked_sub(LENGTH)?;
+    let at = (0..=last).find(|at| name.get(*at..at + LENGTH).is_some_and(is_guid))?;
+    Some((name.get(..at)?, name.get(at + LENGTH..)?))
+}
+
+/// Writes one run of letters and digits as what it is: a number, an id, or itself.
+fn push_part(shape: &mut String, part: &str) {
+    let digits = part.bytes().filter(u8::is_ascii_digit).count();
+    let is_hex = part.bytes().all(|b| b.is_ascii_hexdigit());
+    let kind = if digits == part.len() && digits > 0 {
+        "<n>"
+    } else if (part.len() >= 8 && is_hex && digits > 0) || (part.len() >= 16 && digits >= 2) {
+        "<id>"
+    } else if digits > 0 {
+        // Letters with a number in them, like `build7`: the number is what turns over.
+        let letters = part.trim_end_matches(|c: char| c.is_ascii_digit());
+        shape.push_str(if letters.bytes().any(|b| b.is_ascii_digit()) { "<id>" } else { letters });
+        "<n>"
+    } else {
+        part
+    };
+    shape.push_str(kind);
+}
+
+/// A GUID, or any other row of ids and numbers, is one id.
+fn collapse(shape: &str) -> String {
+    let mut text = shape.to_owned();
+    for (row, one) in [
+        ("<id>-<id>", "<id>"),
+        ("<n>-<id>", "<id>"),
+        ("<id>-<n>", "<id>"),
+        ("<n>-<n>", "<n>"),
+        ("<id><n>", "<id>"),
+        ("<n>.<n>", "<n>"),
+        ("-<id>", "-<n>"),
+        ("--<n>", "-<n>"),
+    ] {
+        while text.contains(row) {
+            let shorter = text.replace(row, one);
+            if shorter == text {
+                break;
+            }
+            text = shorter;
+        }
+    }
+    text
+}
+
+/// The domain of a text that looks like an e-mail address.
+fn email_domain(text: &str) -> Option<&str> {
+    let (name, domain) = text.split_once('@')?;
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '+' | '=');
+    let looks_like_one = !name.is_empty()
+        && domain.contains('.')
+        && !domain.ends_with('.')
+        && name.chars().all(plain)
+        && domain.chars().all(plain);
+    looks_like_one.then_some(domain)
+}
+
+/// The family of a user agent: its first product without a version, in lower case.
+#[must_use]
+pub fn agent_family(user_agent: &str) -> String {
+    let head = user_agent.trim_start_matches('[').split(['/', ' ', '(', ';']).next();
+    crate::text::clip(&head.unwrap_or_default().to_lowercase(), 32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_turn_over_have_one_shape() {
+        for (names, shape) in [
+            (vec!["i-0b079ac8bcbb35481", "i-03ae5788337571f1f"], "i-<n>"),
+            (vec!["botocore-session-1772442900", "botocore-session-1"], "botocore-session-<n>"),
+            (vec!["aws-go-sdk-1767323045123456789"], "aws-go-sdk-<n>"),
+            (vec!["MandoService-123", "MandoService--987"], "MandoService-<n>"),
+            (vec!["build-1183", "build-7"], "build-<n>"),
+            (vec!["build1183"], "build<n>"),
+            (
+                vec![
+                    "1c9a7e52-8b30-4d6f-9e41-0f2b5d7c6a83",
+                    "7b567a62-7593-4d33-ae1b-bbdacdbd2d76",
+                    "0a1b2c3d-eeee-4fff-abcd-000000000000",
+                ],
+                "<id>",
+            ),
+            (vec!["alice@corp.example", "bob@corp.example"], "<name>@corp.example"),
+            (vec!["GitHubActions"], "GitHubActions"),
+            (vec![""], ""),
+        ] {
+            for name in names {
+                assert_eq!(session_shape(name, None), shape, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn ones_own_name_is_one_shape() {
+        assert_eq!(session_shape("Alice", Some("alice")), "<own name>");
+        assert_ne!(session_shape("bob", Some("alice")), "<own name>");
+    }
+
+    #[test]
+    fn a_shape_is_bounded() {
+        assert!(session_shape(&"é-".repeat(50_000), None).len() <= 64);
+    }
+
+    #[test]
+    fn agents_have_families() {
+        for (agent, family) in [
+            ("aws-cli/2.22.35 md/awscrt#0.23.4", "aws-cli"),
+            ("Boto3/1.35.90 md/Botocore", "boto3"),
+            ("Mozilla/5.0 (X11)", "mozilla"),
+            ("AWS Internal", "aws"),
+            ("[aws-sdk-go/1.2]", "aws-sdk-go"),
+            ("", ""),
+        ] {
+            assert_eq!(agent_family(agent), family);
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! `rolewatch baseline`
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use super::{Exit, say};
+use crate::baseline::describe;
+use crate::local::baseline_file;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// What is normal for a role, in words and numbers
+    Show {
+        /// A file that `replay --save-baseline` wrote
+        file: PathBuf,
+        /// The role's name or ARN; all roles are listed without one
+        role: Option<String>,
+    },
+}
+
+pub(super) fn run(args: &Args) -> Exit {
+    let Command::Show { file, role } = &args.command;
+    let memory = match baseline_file::load(file) {
+        Ok(memory) => memory,
+        Err(error) => {
+            say(format_args!("rolewatch: {}: {error}", file.display()));
+            return Exit::Usage;
+        }
+    };
+    let mut text = String::new();
+    for (arn, baseline) in memory.roles() {
+        match role {
+            None => text.push_str(&(describe::in_a_line(&arn, &baseline) + "\n")),
+            Some(role) if role == arn.as_str() || role == arn.name() => {
+                text.push_str(&describe::in_full(&arn, &baseline));
+            }
+            Some(_) => {}
+        }
+    }
+    if let (Some(role), true) = (role, text.is_empty()) {
+        let role = crate::text::inline(role);
+        say(format_args!(
+            "rolewatch: {} knows no role `{role}`: leave it out to list all",
+            file.display()
+        ));
+        return Exit::Usage;
+    }
+    match anstream::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Exit::OutputFailed,
+        _ => Exit::Done,
+    }
+}

@@ -1,0 +1,346 @@
+//! The working set: what is remembered between batches, shared by whoever judges and whoever
+//! refreshes it, and bounded.
+
+use std::collections::VecDeque;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use dashmap::DashMap;
+use jiff::Timestamp;
+
+use crate::baseline::{Caller, RoleBaseline};
+use crate::event::{EventKey, PrincipalKey};
+use crate::id::{AccountId, EventId, RoleArn};
+use crate::pipeline::Remember;
+use crate::state::{FirstCopy, Memory, Overlay, Person};
+
+/// How much is remembered at most.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Values, refusals and folds over all roles; and as many over all callers. One weighs about
+    /// 150 bytes.
+    pub weight: usize,
+    /// Records remembered for dropping duplicates, and calls for joining their copies.
+    pub recent: usize,
+    /// Known accounts, and known names of people.
+    pub names: usize,
+}
+
+impl Default for Bounds {
+    /// A million values each for roles and callers: some hundred thousand roles with three
+    /// principals and eight networks.
+    fn default() -> Self {
+        Self { weight: 1_000_000, recent: 100_000, names: 100_000 }
+    }
+}
+
+/// What is remembered.
+#[derive(Debug)]
+pub struct WorkingSet {
+    bounds: Bounds,
+    roles: Weighed<RoleArn, RoleBaseline>,
+    callers: Weighed<PrincipalKey, Caller>,
+    seen: Fifo<EventKey, ()>,
+    copies: Fifo<EventId, Arc<FirstCopy>>,
+    accounts: DashMap<AccountId, ()>,
+    people: DashMap<Arc<str>, Person>,
+    evicted: AtomicU64,
+}
+
+impl Default for WorkingSet {
+    fn default() -> Self {
+        Self::bounded(Bounds::default())
+    }
+}
+
+impl WorkingSet {
+    /// An empty working set.
+    #[must_use]
+    pub fn bounded(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            roles: Weighed::default(),
+            callers: Weighed::default(),
+            seen: Fifo::default(),
+            copies: Fifo::default(),
+            accounts: DashMap::new(),
+            people: DashMap::new(),
+            evicted: AtomicU64::new(0),
+        }
+    }
+
+    fn take_in(&mut self, overlay: Overlay) {
+        let copies: Vec<_> = overlay
+            .copies
+            .iter()
+            .filter_map(|id| Some((id.clone(), Arc::clone(overlay.first_copy(id)?))))
+            .collect();
+        for (id, copy) in copies {
+            self.copies.insert(id, copy, self.bounds.recent);
+        }
+        for key in overlay.seen {
+            self.seen.insert(key, (), self.bounds.recent);
+        }
+        for (role, baseline) in overlay.roles {
+            self.roles.insert(role, baseline);
+        }
+        for (key, caller) in overlay.callers {
+            self.callers.insert(key, caller);
+        }
+        for account in overlay.accounts {
+            if self.accounts.len() < self.bounds.names {
+                self.accounts.insert(account, ());
+            }
+        }
+        for (name, person) in overlay.people {
+            if self.people.len() < self.bounds.names || self.people.contains_key(&name) {
+                self.people.insert(name, person);
+            }
+        }
+        let evicted = self.roles.evict(self.bounds.weight) + self.callers.evict(self.bounds.weight);
+        self.evicted.fetch_add(evicted, Ordering::Relaxed);
+    }
+
+    /// Roles and callers that had to go for want of room.
+    #[must_use]
+    pub fn evicted(&self) -> u64 {
+        self.evicted.load(Ordering::Relaxed)
+    }
+
+    /// What all roles and all callers weigh, in values.
+    #[must_use]
+    pub fn weight(&self) -> (usize, usize) {
+        (self.roles.weight(), self.callers.weight())
+    }
+
+    /// All roles, in order.
+    #[must_use]
+    pub fn roles(&self) -> Vec<(RoleArn, Arc<RoleBaseline>)> {
+        self.roles.sorted()
+    }
+
+    /// Everything that is remembered, in order.
+    #[must_use]
+    pub fn parts(&self) -> Parts {
+        let mut accounts: Vec<_> = self.accounts.iter().map(|entry| *entry.key()).collect();
+        accounts.sort_unstable();
+        let entries = self.people.iter();
+        let mut people: Vec<_> =
+            entries.map(|entry| (Arc::clone(entry.key()), entry.value().clone())).collect();
+        people.sort();
+        let copies = self.copies.order.iter();
+        Parts {
+            roles: self.roles.sorted(),
+            callers: self.callers.sorted(),
+            accounts,
+            people,
+            recent: self.seen.order.iter().cloned().collect(),
+            copies: copies.filter_map(|id| Some((id.clone(), self.first_copy(id)?))).collect(),
+        }
+    }
+
+    /// A working set that remembers `parts`, within the default bounds.
+    #[must_use]
+    pub fn of(parts: Parts) -> Self {
+        let mut memory = Self::default();
+        let bounds = memory.bounds;
+        parts.roles.into_iter().for_each(|(key, value)| memory.roles.insert(key, value));
+        parts.callers.into_iter().for_each(|(key, value)| memory.callers.insert(key, value));
+        memory.accounts = parts.accounts.into_iter().map(|account| (account, ())).collect();
+        memory.people = parts.people.into_iter().collect();
+        parts.recent.into_iter().for_each(|key| memory.seen.insert(key, (), bounds.recent));
+        let copies = parts.copies.into_iter();
+        copies.for_each(|(id, copy)| memory.copies.insert(id, copy, bounds.recent));
+        memory
+    }
+}
+
+/// Everything that a working set remembers, as values in order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Parts {
+    /// Roles.
+    pub roles: Vec<(RoleArn, Arc<RoleBaseline>)>,
+    /// Callers.
+    pub callers: Vec<(PrincipalKey, Arc<Caller>)>,
+    /// Accounts that take part in what is normal.
+    pub accounts: Vec<AccountId>,
+    /// Names of people.
+    pub people: Vec<(Arc<str>, Person)>,
+    /// The records judged last, oldest first.
+    pub recent: Vec<EventKey>,
+    /// The calls of which copies may still come, oldest first.
+    pub copies: Vec<(EventId, Arc<FirstCopy>)>,
+}
+
+impl Remember for WorkingSet {
+    fn commit(&mut self, overlay: Overlay) {
+        self.take_in(overlay);
+    }
+}
+
+impl Memory for WorkingSet {
+    fn role(&self, role: &RoleArn) -> Option<Arc<RoleBaseline>> {
+        self.roles.get(role)
+    }
+
+    fn caller(&self, caller: &PrincipalKey) -> Option<Arc<Caller>> {
+        self.callers.get(caller)
+    }
+
+    fn has_seen(&self, key: &EventKey) -> bool {
+        self.seen.entries.contains_key(key)
+    }
+
+    fn first_copy(&self, shared_id: &EventId) -> Option<Arc<FirstCopy>> {
+        self.copies.entries.get(shared_id).map(|entry| Arc::clone(entry.value()))
+    }
+
+    fn knows_account(&self, account: AccountId) -> bool {
+        self.accounts.contains_key(&account)
+    }
+
+    fn person(&self, name: &str) -> Option<Person> {
+        self.people.get(name).map(|entry| entry.value().clone())
+    }
+}
+
+/// Something whose size in memory, and whose age, is known.
+trait Weight {
+    fn weight(&self) -> usize;
+    fn last_active(&self) -> Option<Timestamp>;
+}
+
+impl Weight for RoleBaseline {
+    fn weight(&self) -> usize {
+        Self::weight(self)
+    }
+
+    fn last_active(&self) -> Option<Timestamp> {
+        Self::last_active(self)
+    }
+}
+
+impl Weight for Caller {
+    fn weight(&self) -> usize {
+        Self::weight(self)
+    }
+
+    fn last_active(&self) -> Option<Timestamp> {
+        Self::last_active(self)
+    }
+}
+
+/// A map that knows what its values weigh together.
+#[derive(Debug)]
+struct Weighed<K: Eq + Hash, V> {
+    entries: DashMap<K, Arc<V>>,
+    weight: AtomicUsize,
+}
+
+impl<K: Eq + Hash, V> Default for Weighed<K, V> {
+    fn default() -> Self {
+        Self { entries: DashMap::new(), weight: AtomicUsize::new(0) }
+    }
+}
+
+impl<K: Eq + Hash + Ord + Clone, V: Weight> Weighed<K, V> {
+    fn get(&self, key: &K) -> Option<Arc<V>> {
+        self.entries.get(key).map(|entry| Arc::clone(entry.value()))
+    }
+
+    fn weight(&self) -> usize {
+        self.weight.load(Ordering::Relaxed)
+    }
+
+    fn insert(&self, key: K, value: Arc<V>) {
+        self.weight.fetch_add(value.weight(), Ordering::Relaxed);
+        if let Some(old) = self.entries.insert(key, value) {
+            self.weight.fetch_sub(old.weight(), Ordering::Relaxed);
+        }
+    }
+
+    fn sorted(&self) -> Vec<(K, Arc<V>)> {
+        let entries = self.entries.iter();
+        let mut all: Vec<_> =
+            entries.map(|entry| (entry.key().clone(), Arc::clone(entry.value()))).collect();
+        all.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        all
+    }
+
+    /// Once the weight is above `bound`, drops what was not active for longest until a tenth of
+    /// the bound is free, so that this is rare. Returns how many went.
+    fn evict(&self, bound: usize) -> u64 {
+        if self.weight() <= bound {
+            return 0;
+        }
+        let entries = self.entries.iter();
+        let mut by_age: Vec<_> =
+            entries.map(|entry| (entry.value().last_active(), entry.key().clone())).collect();
+        by_age.sort_unstable();
+        let target = bound - bound / 10;
+        let mut evicted = 0;
+        for (_, key) in by_age {
+            if self.weight() <= target {
+                break;
+            }
+            if let Some((_, value)) = self.entries.remove(&key) {
+                self.weight.fetch_sub(value.weight(), Ordering::Relaxed);
+                evicted += 1;
+            }
+        }
+        evicted
+    }
+}
+
+/// A map that forgets what came first.
+#[derive(Debug)]
+struct Fifo<K: Eq + Hash, V> {
+    entries: DashMap<K, V>,
+    order: VecDeque<K>,
+}
+
+impl<K: Eq + Hash, V> Default for Fifo<K, V> {
+    fn default() -> Self {
+        Self { entries: DashMap::new(), order: VecDeque::new() }
+    }
+}
+
+impl<K: Eq + Hash + Clone, V> Fifo<K, V> {
+    fn insert(&mut self, key: K, value: V, bound: usize) {
+        if self.entries.insert(key.clone(), value).is_none() {
+            self.order.push_back(key);
+        }
+        while self.order.len() > bound {
+            if let Some(oldest) = self.order.pop_front() {
+                self.entries.remove(&oldest);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::{Change, State};
+
+    fn key(n: usize) -> EventKey {
+        EventKey::Id(None, n.to_string().parse().unwrap())
+    }
+
+    #[test]
+    fn what_was_seen_is_remembered_within_a_bound() {
+        let mut memory = WorkingSet::bounded(Bounds { recent: 100, ..Bounds::default() });
+        for n in 0..=100 {
+            let mut state = State::over(&memory);
+            state.apply(vec![Change::Saw(key(n)), Change::Saw(key(n))]);
+            assert!(state.has_seen(&key(n)));
+            let overlay = state.into_overlay();
+            assert!(!memory.has_seen(&key(n)), "nothing reaches the memory before the commit");
+            memory.commit(overlay);
+        }
+        assert!(!memory.has_seen(&key(0)));
+        assert!(memory.has_seen(&key(1)) && memory.has_seen(&key(100)));
+        assert_eq!(memory.parts().recent.len(), 100);
+    }
+}

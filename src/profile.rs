@@ -1,0 +1,81 @@
+//! What one call shows, as values of the dimensions that baselines keep.
+
+use crate::baseline::{Dimension, Value, agent_family, session_shape};
+use crate::event::{Assumption, Call, CallerClass, ExternalIdUse, Mfa, PrincipalKind};
+use crate::id::Address;
+use crate::text::Text;
+
+/// The values of an assumption, for its role's baseline.
+#[must_use]
+pub fn of_role(it: &Assumption) -> Vec<Value> {
+    let (call, principal) = (&it.call, &it.call.principal);
+    let mut values = Vec::with_capacity(10);
+    if let Some(key) = principal.key() {
+        values.push((Dimension::Principal, key.as_str().to_owned()));
+        if call.mfa == Mfa::Absent {
+            values.push((Dimension::WithoutMfa, key.as_str().to_owned()));
+        }
+    }
+    if let Some(account) = principal.account {
+        values.push((Dimension::Account, account.to_string()));
+    }
+    if let Some(value) = external_id(it) {
+        values.push((Dimension::ExternalId, value));
+    }
+    if matches!(call.mfa, Mfa::Present | Mfa::Absent) {
+        values.push((Dimension::Mfa, call.mfa.as_str().to_owned()));
+    }
+    if let Some(issuer) = &principal.issuer {
+        values.push((Dimension::Issuer, issuer.to_string()));
+    }
+    values.extend(soft(it));
+    values
+}
+
+/// The values of an assumption, for its caller's baseline.
+#[must_use]
+pub fn of_caller(it: &Assumption) -> Vec<Value> {
+    let mut values = vec![(Dimension::Call, it.call.name.to_owned())];
+    values.extend(it.role().map(|role| (Dimension::Role, role.to_string())));
+    values.extend(soft(it));
+    values
+}
+
+/// The values that both sides keep: where from, under which session name, with what software.
+fn soft(it: &Assumption) -> Vec<Value> {
+    let call = &it.call;
+    let mut values = Vec::with_capacity(4);
+    if has_network_of_its_own(call) {
+        values.push((Dimension::Network, call.address.network().as_str().to_owned()));
+        values.push((Dimension::NetworkBlock, call.address.block().as_str().to_owned()));
+        values.push((Dimension::UserAgent, agent_family(call.user_agent.as_str())));
+    }
+    if let Some(name) = &it.session.name {
+        let own = call.principal.name.as_ref().map(Text::as_str);
+        values.push((Dimension::SessionName, session_shape(name.as_str(), own)));
+    }
+    values
+}
+
+/// Whether the address of a call is the caller's own. Of a sign-in through an identity provider
+/// it may be the provider's and change with every login; a service's is its name.
+#[must_use]
+pub fn has_network_of_its_own(call: &Call) -> bool {
+    let of_provider = matches!(call.principal.kind, PrincipalKind::Saml | PrincipalKind::Service);
+    !of_provider && matches!(call.address, Address::Ip(_) | Address::Text(_))
+}
+
+/// `account value`, for callers of other accounts: whoever calls from the role's own account
+/// needs none.
+#[must_use]
+pub fn external_id(it: &Assumption) -> Option<String> {
+    if it.call.principal.class(it.role_account()) != CallerClass::ExternalAccount {
+        return None;
+    }
+    let account = it.call.principal.account?;
+    match it.external_id {
+        ExternalIdUse::Unknown => None,
+        ExternalIdUse::Absent => Some(format!("{account} none")),
+        ExternalIdUse::Given(id) => Some(format!("{account} {}", id.to_hex())),
+    }
+}

@@ -1,0 +1,72 @@
+//! A role that nobody used for weeks was taken by somebody new to it.
+
+use jiff::SignedDuration;
+
+use super::{Case, Finding, Ground, Rule, evidence, json};
+use crate::baseline::{Dimension, RoleBaseline};
+use crate::event::{Assumption, CallerClass};
+use crate::profile;
+use crate::severity::Severity;
+use crate::text::inline;
+
+pub(super) const RULE: Rule = Rule {
+    id: "dormant_role",
+    title: "Dormant role assumed",
+    severities: &[Severity::Medium, Severity::High],
+    mitre: &["T1078.004"],
+    sees: "A granted assumption of a role that nobody but services had taken for thirty days \
+           (tuning), by a principal that never took it (high) or from a network that it was \
+           never taken from (medium). The same principal from the same network is nothing: jobs \
+           may run once a quarter.",
+    why: "Nobody watches a role that nobody uses. Break-glass and leftover roles are often the \
+          strongest ones in an account.",
+    harmless: "A real emergency, or a drill, by somebody who had not done it before.",
+    first: "Ask for the incident or the drill. Without one, revoke the role's sessions; \
+            afterwards delete the role, or keep it with a shorter list of who may take it.",
+    check,
+};
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let it = case.granted_assumption()?;
+    let baseline = case.role?;
+    let class = it.call.principal.class(it.role_account());
+    if class == CallerClass::Service || it.role()?.is_service_linked() {
+        return None;
+    }
+    let last = baseline.last_taken()?;
+    let unused = it.call.time.duration_since(last);
+    if unused < SignedDuration::from_hours(24 * i64::from(case.tuning.dormant_days)) {
+        return None;
+    }
+    let (severity, new) = if new_to(baseline, Dimension::Principal, it) {
+        (Severity::High, "who never took it before")
+    } else if new_to(baseline, Dimension::Network, it) {
+        (Severity::Medium, "from a network that it was never taken from")
+    } else {
+        return None;
+    };
+    let days = unused.as_hours() / 24;
+    let who = it.call.principal.display();
+    let role = inline(it.role()?.name());
+    Some(Finding {
+        rule: RULE.id.into(),
+        severity,
+        phrase: "after weeks without use".into(),
+        summary: format!("{role} was not taken for {days} days, then by {who}, {new}"),
+        evidence: evidence(json!({
+            "unused_days": days,
+            "last_taken": last.to_string(),
+            "address": it.call.address.to_text(),
+        })),
+        ground: Ground::Habit,
+    })
+}
+
+/// Whether the call shows a value that no class of callers of the role ever had.
+fn new_to(baseline: &RoleBaseline, dimension: Dimension, it: &Assumption) -> bool {
+    let values = profile::of_role(it);
+    let value = values.iter().find(|(of, _)| *of == dimension).map(|(_, value)| value);
+    value.is_some_and(|value| {
+        baseline.iter().all(|(_, habits)| habits.seen(dimension, value).is_none())
+    })
+}

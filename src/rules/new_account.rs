@@ -1,0 +1,57 @@
+//! A role was taken from an account that has nothing to do with it.
+
+use super::{Case, Finding, Ground, Rule, experience, numbers};
+use crate::baseline::Dimension;
+use crate::severity::Severity;
+use crate::surprise::UNUSUAL;
+use crate::text::inline;
+
+pub(super) const RULE: Rule = Rule {
+    id: "new_account",
+    title: "Role assumed from a new account",
+    severities: &[Severity::Low, Severity::Medium, Severity::High],
+    mitre: &["T1199", "T1078.004"],
+    sees: "A granted assumption by a caller of an account that never took this role, where the \
+           role's callers have come from the same accounts for weeks. An account that takes no \
+           other role here and is not one of ours is high; one that is known is low, and more \
+           where more is unusual about the call.",
+    why: "A trust policy that lets in an outside account is the quietest back door there is: no \
+          key of yours is used, and the caller's own trail is somebody else's.",
+    harmless: "A vendor has moved to another account or a new one was brought in; then the trust \
+               policy was changed on purpose, by somebody who can say why.",
+    first: "Find who owns the account, and who changed the trust policy and when. If nobody \
+            knows the account, take it out of the policy and revoke the role's sessions.",
+    check,
+};
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let it = case.granted_assumption()?;
+    let surprise = case.surprise?;
+    let part = surprise.part(Dimension::Account)?;
+    if part.of_role < UNUSUAL {
+        return None;
+    }
+    let sum = case.severity_of_sum(surprise).unwrap_or(Severity::Low);
+    let severity = if case.knows_account { sum } else { Severity::High };
+    let known = if case.knows_account {
+        "which is known here"
+    } else {
+        "which was never seen to take any role here"
+    };
+    let who = it.call.principal.display();
+    let role = inline(it.role()?.name());
+    let mut evidence = numbers(part, surprise);
+    evidence.insert("known_elsewhere".to_owned(), case.knows_account.into());
+    Some(Finding {
+        rule: RULE.id.into(),
+        severity,
+        phrase: "from a new account".into(),
+        summary: format!(
+            "{who} took {role} from account {}, {known}: {}",
+            inline(&part.value),
+            experience(part)
+        ),
+        evidence,
+        ground: Ground::Habit,
+    })
+}

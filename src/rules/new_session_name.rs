@@ -1,0 +1,64 @@
+//! A session was named as sessions of this role never were, or after somebody else.
+
+use super::{Case, Finding, Ground, Rule, evidence, experience, json, numbers};
+use crate::baseline::Dimension;
+use crate::event::Assumption;
+use crate::severity::Severity;
+use crate::text::{Text, inline};
+
+pub(super) const RULE: Rule = Rule {
+    id: "new_session_name",
+    title: "Session with an unusual name",
+    severities: &[Severity::Low, Severity::Medium, Severity::High],
+    mitre: &["T1078.004", "T1036"],
+    sees: "A granted assumption whose session bears the name of another person (medium), or a \
+           name of a shape that is new to the role and to the caller (low, and more where more \
+           is unusual about the call). Names are compared by how they are built, so that ids, \
+           numbers and time stamps may change.",
+    why: "The session name is what later records show. Whoever borrows a colleague's name hides \
+          behind them, and tools name their sessions in their own way.",
+    harmless: "A new version of an SDK, a new tool, a person who typed a colleague's name while \
+               helping them.",
+    first: "Look who made the call: the principal tells the truth, the session name what the \
+            caller wrote. Ask them about the name.",
+    check,
+};
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let it = case.granted_assumption()?;
+    borrowed(case, it).or_else(|| by_baseline(case, it))
+}
+
+fn borrowed(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
+    let owner = case.namesake?;
+    let who = it.call.principal.display();
+    let name = inline(it.session.name.as_ref().map_or("", Text::as_str));
+    let role = inline(it.role()?.name());
+    let sum = case.surprise.and_then(|surprise| case.severity_of_sum(surprise));
+    Some(Finding {
+        rule: RULE.id.into(),
+        severity: sum.unwrap_or(Severity::Medium).max(Severity::Medium),
+        phrase: "under another person's name".into(),
+        summary: format!("{who} took {role} in a session named `{name}`, which is somebody else"),
+        evidence: evidence(json!({ "name": name, "name_of": owner.as_str() })),
+        ground: Ground::Habit,
+    })
+}
+
+fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
+    let (part, surprise) = case.unusual(Dimension::SessionName)?;
+    let who = it.call.principal.display();
+    let name = inline(it.session.name.as_ref().map_or("", Text::as_str));
+    let role = inline(it.role()?.name());
+    Some(Finding {
+        rule: RULE.id.into(),
+        severity: case.severity_of_sum(surprise).unwrap_or(Severity::Low),
+        phrase: "in a session named as none before".into(),
+        summary: format!(
+            "{who} took {role} in a session named `{name}`, built as no name before: {}",
+            experience(part)
+        ),
+        evidence: numbers(part, surprise),
+        ground: Ground::Habit,
+    })
+}

@@ -1,0 +1,67 @@
+//! Somebody tries which roles they can take.
+
+use jiff::SignedDuration;
+
+use super::{Case, Finding, Ground, Rule, evidence, json};
+use crate::event::{Assumption, Event};
+use crate::severity::Severity;
+use crate::text::inline;
+
+pub(super) const RULE: Rule = Rule {
+    id: "role_enumeration",
+    title: "Many roles tried",
+    severities: &[Severity::Medium, Severity::High],
+    mitre: &["T1087.004", "T1580"],
+    sees: "One principal was refused many different roles within minutes (medium), and then was \
+           granted one (high). Both numbers are tuning: eight roles in fifteen minutes. Refusals \
+           of one role, as right after its creation, are not this.",
+    why: "With a stolen credential in hand the first question is what it opens. Trying every \
+          role by name is how tools answer it.",
+    harmless: "An inventory or posture tool that walks over all roles with too few rights. It \
+               does so at fixed times and is worth an exemption.",
+    first: "Find out what the principal is for. If it is no inventory tool, deactivate its \
+            credential, and look at every role it was granted since.",
+    check,
+};
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let Event::Assumption(it) = case.event else { return None };
+    let role = it.role()?;
+    let minutes = case.tuning.enumeration_minutes;
+    let window = SignedDuration::from_mins(i64::from(minutes));
+    let denials = &case.caller?.denials;
+    let mut refused = denials.roles(it.call.time, window);
+    let granted = it.call.granted();
+    if granted {
+        refused.remove(role);
+    } else {
+        refused.insert(role);
+    }
+    let count = u32::try_from(refused.len()).unwrap_or(u32::MAX);
+    if count < case.tuning.enumeration_roles {
+        return None;
+    }
+    let names: Vec<String> = refused.iter().take(10).map(|role| inline(role.name())).collect();
+    Some(finding(it, granted, count, minutes, &names))
+}
+
+fn finding(it: &Assumption, granted: bool, count: u32, minutes: u32, names: &[String]) -> Finding {
+    let who = it.call.principal.display();
+    let tried = format!("{who} was refused {count} roles within {minutes} minutes");
+    let (severity, phrase, summary) = match it.role() {
+        Some(role) if granted => {
+            let summary =
+                format!("{tried} ({}), then took {}", names.join(", "), inline(role.name()));
+            (Severity::High, "after many refusals", summary)
+        }
+        _ => (Severity::Medium, "of many roles refused", format!("{tried}: {}", names.join(", "))),
+    };
+    Finding {
+        rule: RULE.id.into(),
+        severity,
+        phrase: phrase.into(),
+        summary,
+        evidence: evidence(json!({ "refused_roles": count, "minutes": minutes, "roles": names })),
+        ground: Ground::Fact,
+    }
+}

@@ -1,0 +1,83 @@
+//! Somebody took a role who is not expected there.
+
+use super::{Case, Finding, Ground, Rule, evidence, experience, json, numbers};
+use crate::baseline::Dimension;
+use crate::config::Comparison;
+use crate::event::Assumption;
+use crate::severity::Severity;
+use crate::surprise::{STRANGER, UNUSUAL};
+use crate::text::inline;
+
+pub(super) const RULE: Rule = Rule {
+    id: "unexpected_principal",
+    title: "Role assumed by an unexpected principal",
+    severities: &[Severity::Low, Severity::Medium, Severity::High],
+    mitre: &["T1078.004"],
+    sees: "A granted assumption by a principal outside the declared list (high), or by one that \
+           is new to the role while the role is new to it (medium, higher where more is unusual \
+           about the call). A principal of which nothing is known yet is low.",
+    why: "Whoever has stolen a credential tries what it can reach. To the role that is somebody \
+          who never came; to the principal it is a role it never took.",
+    harmless: "Somebody's duties have changed, or a pipeline was given one more role. Then the \
+               trust policy or a ticket says so.",
+    first: "Ask the principal's owner for the reason. Without one, revoke the role's sessions \
+            and the principal's keys, and narrow the trust policy to those who need the role.",
+    check,
+};
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let it = case.granted_assumption()?;
+    declared(case, it).or_else(|| by_baseline(case, it))
+}
+
+fn declared(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
+    let principal = &it.call.principal;
+    let expected = case.expected.principals?;
+    if Comparison::with_any(expected, principal) != Comparison::Differs {
+        return None;
+    }
+    let who = principal.display();
+    let role = inline(it.role()?.name());
+    Some(Finding {
+        rule: RULE.id.into(),
+        severity: Severity::High,
+        phrase: "who is not on its list".into(),
+        summary: format!("{who} took {role}, and is none of the principals declared for it"),
+        evidence: evidence(json!({
+            "principal": principal.key().map(|key| key.as_str().to_owned()),
+            "declared": expected.iter().map(|pattern| pattern.as_str()).collect::<Vec<_>>(),
+        })),
+        ground: Ground::Fact,
+    })
+}
+
+fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
+    if case.expected.principals.is_some() {
+        return None;
+    }
+    let surprise = case.surprise?;
+    let part = surprise.part(Dimension::Principal)?;
+    if part.of_role < UNUSUAL {
+        return None;
+    }
+    let sum = case.severity_of_sum(surprise);
+    let alone = if part.bits() >= STRANGER { Severity::Medium } else { Severity::Low };
+    let severity = sum.unwrap_or(alone).max(alone);
+    let caller_side = match case.caller.map(|caller| caller.habits().turnover(Dimension::Role)) {
+        Some(roles) if roles.values > 0 => {
+            let roles = crate::text::plural(u64::from(roles.values), "other role", "other roles");
+            format!("which was seen to take {roles} before, never this one")
+        }
+        _ => "of which nothing is known yet".to_owned(),
+    };
+    let who = it.call.principal.display();
+    let role = inline(it.role()?.name());
+    Some(Finding {
+        rule: RULE.id.into(),
+        severity,
+        phrase: "who never took it".into(),
+        summary: format!("{who}, {caller_side}, took {role}: {}", experience(part)),
+        evidence: numbers(part, surprise),
+        ground: Ground::Habit,
+    })
+}

@@ -1,0 +1,169 @@
+//! A role was taken, or tried, with another ExternalId than its own.
+
+use jiff::SignedDuration;
+
+use super::{Case, Finding, Ground, Rule, evidence, json};
+use crate::baseline::{Dimension, Habits, Seen, Turnover};
+use crate::event::{Assumption, CallerClass, Event, ExternalIdUse};
+use crate::id::AccountId;
+use crate::profile;
+use crate::severity::Severity;
+use crate::text::inline;
+
+/// Days on which a caller's account has to have been seen for its ExternalId to be steady.
+const STEADY_DAYS: u32 = 5;
+/// How new ExternalIds come at most for the known one to be steady: one in eight.
+const STEADY_BITS: f64 = 3.0;
+/// Refusals of one role within [`PROBING_WINDOW`] from which they are more than a mistake.
+const PROBING: usize = 5;
+const PROBING_WINDOW: SignedDuration = SignedDuration::from_hours(1);
+
+pub(super) const RULE: Rule = Rule {
+    id: "wrong_external_id",
+    title: "Wrong ExternalId",
+    severities: &[Severity::Low, Severity::Medium, Severity::High],
+    mitre: &["T1199", "T1078.004"],
+    sees: "Proved: a granted assumption with an ExternalId, or without one, that contradicts the \
+           declared ones or the one that the same account has steadily sent (high). Suspected: \
+           an outside caller refused a role that is always taken with an ExternalId (low, medium \
+           from the fifth refusal within an hour). A refusal does not tell its reason, so it is \
+           never more than suspected.",
+    why: "The ExternalId is what keeps one customer of a vendor from acting as another (the \
+          confused deputy). A grant without the right one means that the trust policy does not \
+          demand it.",
+    harmless: "The vendor has changed the value and told somebody, or uses several.",
+    first: "Read the role's trust policy: does it demand sts:ExternalId? If not, that is the \
+            hole; close it. Then ask the vendor whether the call was theirs.",
+    check,
+};
+
+fn check(case: &Case<'_>) -> Option<Finding> {
+    let Event::Assumption(it) = case.event else { return None };
+    if it.call.principal.class(it.role_account()) != CallerClass::ExternalAccount {
+        return None;
+    }
+    if !it.call.granted() {
+        return suspected(case, it);
+    }
+    declared(case, it).or_else(|| against_habit(case, it))
+}
+
+fn declared(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
+    let expected = case.expected.external_ids?;
+    let sent = match it.external_id {
+        ExternalIdUse::Unknown => return None,
+        ExternalIdUse::Given(id) if expected.contains(&id) => return None,
+        ExternalIdUse::Given(id) => id.to_string(),
+        ExternalIdUse::Absent => "none".to_owned(),
+    };
+    let declared: Vec<String> = expected.iter().map(ToString::to_string).collect();
+    let reason = format!("declared is {}", declared.join(" or "));
+    let evidence = json!({ "proved": true, "sent": sent, "declared": declared });
+    Some(proved(it, &sent, &reason, evidence, Ground::Fact))
+}
+
+fn against_habit(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
+    if case.expected.external_ids.is_some() {
+        return None;
+    }
+    let value = profile::external_id(it)?;
+    let habits = case.habits(it)?;
+    if habits.seen(Dimension::ExternalId, &value).is_some() {
+        return None;
+    }
+    let account = it.call.principal.account?;
+    let of_account = || sent_by(habits, account);
+    let turnover = Turnover::of(of_account().map(|(_, seen)| seen));
+    let days = of_account().map(|(_, seen)| seen.days.count()).max().unwrap_or(0);
+    if days < STEADY_DAYS || turnover.bits_of_new() < STEADY_BITS {
+        return None;
+    }
+    let usual = of_account().max_by_key(|(_, seen)| seen.days.count()).map(|(id, _)| shown(id))?;
+    let sent = value.split_once(' ').map_or("none".to_owned(), |(_, id)| shown(id));
+    let reason = format!("the account {account} has sent {usual} on {days} days");
+    let evidence = json!({
+        "proved": true, "sent": sent, "usual": usual, "days": days, "values": turnover.values,
+    });
+    Some(proved(it, &sent, &reason, evidence, Ground::Habit))
+}
+
+fn proved(
+    it: &Assumption,
+    sent: &str,
+    reason: &str,
+    facts: serde_json::Value,
+    ground: Ground,
+) -> Finding {
+    let who = it.call.principal.display();
+    let role = inline(it.role().map_or("", crate::id::RoleArn::name));
+    let (phrase, with) = if sent == "none" {
+        ("without its ExternalId", "without an ExternalId".to_owned())
+    } else {
+        ("with a wrong ExternalId", format!("with the ExternalId {sent}"))
+    };
+    Finding {
+        rule: RULE.id.into(),
+        severity: Severity::High,
+        phrase: phrase.into(),
+        summary: format!("{who} was granted {role} {with}, but {reason}"),
+        evidence: evidence(facts),
+        ground,
+    }
+}
+
+/// A refusal of a role that outside callers always take with an ExternalId.
+fn suspected(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
+    let role = it.role()?;
+    let habits = case.role?.habits(CallerClass::ExternalAccount);
+    let table = habits.and_then(|habits| habits.table(Dimension::ExternalId));
+    let days = table.map_or(0, |table| {
+        table
+            .iter()
+            .filter(|(id, _)| shown_of(id) != "none")
+            .map(|(_, it)| it.days.count())
+            .max()
+            .unwrap_or(0)
+    });
+    let without = table.is_some_and(|table| table.iter().any(|(id, _)| shown_of(id) == "none"));
+    let demanded = case.expected.external_ids.is_some() || (days >= STEADY_DAYS && !without);
+    if !demanded {
+        return None;
+    }
+    let before =
+        case.caller.map_or(0, |caller| caller.denials.of_role(role, it.call.time, PROBING_WINDOW));
+    let refusals = before + 1;
+    let who = it.call.principal.display();
+    Some(Finding {
+        rule: RULE.id.into(),
+        severity: if refusals >= PROBING { Severity::Medium } else { Severity::Low },
+        phrase: "perhaps for a wrong ExternalId".into(),
+        summary: format!(
+            "{who} was refused {} {} within an hour; the role is always taken with an \
+             ExternalId, so a wrong one is suspected, though the refusal does not tell",
+            inline(role.name()),
+            crate::text::plural(refusals as u64, "time", "times"),
+        ),
+        evidence: evidence(json!({ "proved": false, "refusals": refusals, "days": days })),
+        ground: Ground::Fact,
+    })
+}
+
+/// What one account has sent.
+fn sent_by(habits: &Habits, account: AccountId) -> impl Iterator<Item = (&str, &Seen)> {
+    let table = habits.table(Dimension::ExternalId);
+    let prefix = format!("{account} ");
+    let values = table.into_iter().flat_map(crate::baseline::Table::iter);
+    values.filter_map(move |(value, seen)| Some((value.strip_prefix(&prefix)?, seen)))
+}
+
+/// An ExternalId of the baseline as alerts may show it.
+fn shown(stored: &str) -> String {
+    match crate::id::ExternalId::from_hex(stored) {
+        Ok(id) => id.to_string(),
+        Err(_) => "none".to_owned(),
+    }
+}
+
+fn shown_of(value: &str) -> String {
+    value.split_once(' ').map_or_else(|| "none".to_owned(), |(_, id)| shown(id))
+}

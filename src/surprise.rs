@@ -1,0 +1,164 @@
+//! How unlike itself an assumption of a role is, in bits.
+//!
+//! Each dimension is asked from two sides: is the value new to this role, and new to this
+//! caller? The smaller answer counts. A new hire is new to every role but does what people do
+//! there; an old workload that suddenly takes this role is new from both sides. Missing history
+//! gives hardly any bits, so nothing fires for want of knowledge.
+
+use crate::baseline::{Caller, Dimension, Habits, RoleBaseline, Turnover};
+use crate::event::{Assumption, CallerClass, PrincipalKind};
+use crate::profile;
+
+/// Bits from which one value alone is worth a finding of low severity: one in thirty-two.
+pub const UNUSUAL: f64 = 5.0;
+/// Bits from which a principal is new to the role and the role to the principal.
+pub const STRANGER: f64 = 4.5;
+/// Bits that one dimension adds to the sum at most, so that no soft one decides alone.
+const CAP: f64 = 8.0;
+
+/// The surprise of one assumption.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Surprise {
+    /// The class of the caller, whose habits were asked.
+    pub class: CallerClass,
+    /// Whether the caller is a person, as far as the record tells.
+    pub is_person: bool,
+    /// What is new, with its bits.
+    pub parts: Vec<Part>,
+}
+
+/// One value that was never seen here.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// What is new.
+    pub dimension: Dimension,
+    /// The new value.
+    pub value: String,
+    /// Bits from the role's side.
+    pub of_role: f64,
+    /// Bits from the caller's side, where it is asked.
+    pub of_caller: Option<f64>,
+    /// How new values come at the role.
+    pub turnover: Turnover,
+    /// Calls of this class that the role has seen.
+    pub calls: u64,
+}
+
+impl Part {
+    /// What the value counts: the smaller of both sides.
+    #[must_use]
+    pub fn bits(&self) -> f64 {
+        self.of_caller.map_or(self.of_role, |bits| bits.min(self.of_role))
+    }
+}
+
+impl Surprise {
+    /// The surprise of a granted assumption of a role; `None` where nothing is compared: no role,
+    /// a refusal, a service.
+    #[must_use]
+    pub fn of(
+        it: &Assumption,
+        role: Option<&RoleBaseline>,
+        caller: Option<&Caller>,
+    ) -> Option<Self> {
+        let class = it.call.principal.class(it.role_account());
+        let arn = it.role()?;
+        if !it.call.granted() || class == CallerClass::Service || arn.is_service_linked() {
+            return None;
+        }
+        let sides =
+            Sides { role: role?, arn: arn.as_str(), class, caller: caller.map(Caller::habits) };
+        let values = profile::of_role(it).into_iter();
+        let mut parts: Vec<Part> =
+            values.filter_map(|(dimension, value)| sides.part(dimension, value)).collect();
+        prefer_block(&mut parts);
+        Some(Self { class, is_person: is_person(it), parts })
+    }
+
+    /// All bits together, each dimension capped.
+    #[must_use]
+    pub fn total(&self) -> f64 {
+        self.parts.iter().map(|part| part.bits().min(CAP)).sum()
+    }
+
+    /// What is new of one dimension.
+    #[must_use]
+    pub fn part(&self, dimension: Dimension) -> Option<&Part> {
+        self.parts.iter().find(|part| part.dimension == dimension)
+    }
+}
+
+/// The two sides of an assumption.
+struct Sides<'a> {
+    role: &'a RoleBaseline,
+    arn: &'a str,
+    class: CallerClass,
+    caller: Option<&'a Habits>,
+}
+
+impl Sides<'_> {
+    fn part(&self, dimension: Dimension, value: String) -> Option<Part> {
+        let (turnover, calls) = match dimension {
+            // Who comes is asked of all classes: a person is news to a role that only machines
+            // take.
+            Dimension::Principal | Dimension::Account => {
+                if self.role.has_seen(dimension, &value) {
+                    return None;
+                }
+                (self.role.turnover_of_all(dimension), self.role.calls_of_all(dimension))
+            }
+            // How they come is asked of those who are alike.
+            Dimension::Network
+            | Dimension::NetworkBlock
+            | Dimension::SessionName
+            | Dimension::UserAgent => {
+                let table = self.role.habits(self.class)?.table(dimension)?;
+                if table.get(&value).is_some() {
+                    return None;
+                }
+                (table.turnover(), table.calls())
+            }
+            _ => return None,
+        };
+        let of_caller = match dimension {
+            // That the account is new says nothing about what its caller usually does.
+            Dimension::Account => None,
+            Dimension::Principal => Some(bits(self.caller, Dimension::Role, self.arn)),
+            same => Some(bits(self.caller, same, &value)),
+        };
+        Some(Part { dimension, value, of_role: turnover.bits_of_new(), of_caller, turnover, calls })
+    }
+}
+
+/// Where even the block of a network is new, it speaks for the network: a role whose callers
+/// change their network within one block every day still has just that block.
+fn prefer_block(parts: &mut Vec<Part>) {
+    let Some(at) = parts.iter().position(|it| it.dimension == Dimension::NetworkBlock) else {
+        return;
+    };
+    let block = parts.remove(at);
+    match parts.iter_mut().find(|it| it.dimension == Dimension::Network) {
+        Some(network) if block.bits() > network.bits() => {
+            *network = Part { dimension: Dimension::Network, ..block };
+        }
+        _ => {}
+    }
+}
+
+/// The bits of a value at the caller: none if it is known there.
+fn bits(caller: Option<&Habits>, dimension: Dimension, value: &str) -> f64 {
+    match caller {
+        Some(habits) if habits.seen(dimension, value).is_some() => 0.0,
+        Some(habits) => habits.turnover(dimension).bits_of_new(),
+        None => Turnover::default().bits_of_new(),
+    }
+}
+
+/// Whether a person seems to be behind the call: an IAM user, or somebody of a directory.
+#[must_use]
+pub fn is_person(it: &Assumption) -> bool {
+    matches!(
+        it.call.principal.kind,
+        PrincipalKind::IamUser | PrincipalKind::Saml | PrincipalKind::IdentityCenter
+    )
+}
