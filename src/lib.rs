@@ -64,4 +64,7 @@ pub mod memory;
 
 pub mod local;
 
+#[cfg(feature = "aws")]
+pub mod aws;
+
 pub mod cli;
