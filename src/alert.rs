@@ -36,6 +36,9 @@ pub struct Alert {
     pub time: Timestamp,
     /// The highest severity of the findings.
     pub severity: Severity,
+    /// How unlike the role's baseline the call is, in bits; absent where none was used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub surprise: Option<f64>,
     /// One line: what happened.
     pub title: String,
     /// The role, where there is one.
@@ -200,7 +203,12 @@ pub fn is_about_caller(event: &Event, findings: &[Finding]) -> bool {
 impl Alert {
     /// The alert about `event`, or `None` without findings.
     #[must_use]
-    pub fn new(event: &Event, findings: Vec<Finding>, message: Message) -> Option<Self> {
+    pub fn new(
+        event: &Event,
+        findings: Vec<Finding>,
+        surprise: Option<f64>,
+        message: Message,
+    ) -> Option<Self> {
         let severity = worst(&findings)?;
         let about_caller = is_about_caller(event, &findings);
         let call = event.call();
@@ -214,6 +222,7 @@ impl Alert {
             revision: message.revision,
             time: call.time,
             severity,
+            surprise: surprise.map(|bits| (bits * 10.0).round() / 10.0),
             title: title(event, &findings, message.becomes_normal),
             role: role_view(event).filter(|_| !about_caller),
             principal: principal_view(event),

@@ -61,7 +61,7 @@ pub fn judge(state: &State<'_>, config: &Config, event: &Event, mode: Mode) -> V
     };
     let found = match mode {
         Mode::Watch => find(state, config, event),
-        Mode::Learn => Vec::new(),
+        Mode::Learn => Found::default(),
     };
     let mut judged = match first {
         None => fresh(state, event, found),
@@ -74,7 +74,7 @@ pub fn judge(state: &State<'_>, config: &Config, event: &Event, mode: Mode) -> V
 }
 
 /// A call of which this is the first copy, or the only one.
-fn fresh(state: &State<'_>, event: &Event, found: Vec<Finding>) -> Judged {
+fn fresh(state: &State<'_>, event: &Event, found: Found) -> Judged {
     let decided = Decision::of(state, event, found);
     let mut changes = Changes::new();
     if decided.teaches {
@@ -86,7 +86,7 @@ fn fresh(state: &State<'_>, event: &Event, found: Vec<Finding>) -> Judged {
             copy: FirstCopy {
                 complete: it.call.principal.kind != PrincipalKind::AwsAccount,
                 revision: u32::from(decided.is_sent()),
-                findings: decided.findings.clone(),
+                findings: decided.found.findings.clone(),
             },
         });
     }
@@ -95,7 +95,7 @@ fn fresh(state: &State<'_>, event: &Event, found: Vec<Finding>) -> Judged {
 
 /// A further copy of a call. One that names the caller in full completes one that did not: what
 /// only it can show is learned, and what only now becomes true goes out as the next revision.
-fn copy(state: &State<'_>, event: &Event, found: Vec<Finding>, first: &FirstCopy) -> Judged {
+fn copy(state: &State<'_>, event: &Event, found: Found, first: &FirstCopy) -> Judged {
     let nothing = Judged { joined: true, alert: None, repeat: false, changes: Changes::new() };
     let (Event::Assumption(it), Some(shared_id)) = (event, &event.call().shared_id) else {
         return nothing;
@@ -105,11 +105,15 @@ fn copy(state: &State<'_>, event: &Event, found: Vec<Finding>, first: &FirstCopy
     }
     let mut all = first.findings.clone();
     all.extend(
-        found.into_iter().filter(|new| first.findings.iter().all(|old| old.rule != new.rule)),
+        found
+            .findings
+            .into_iter()
+            .filter(|new| first.findings.iter().all(|old| old.rule != new.rule)),
     );
     rules::sort(&mut all);
     let is_news = all.len() > first.findings.len();
-    let decided = Decision::of(state, event, if is_news { all.clone() } else { Vec::new() });
+    let findings = if is_news { all.clone() } else { Vec::new() };
+    let decided = Decision::of(state, event, Found { findings, surprise: found.surprise });
     let mut changes = Changes::new();
     if worst(&all).is_none_or(|severity| severity < Severity::Medium) {
         changes.extend(completing_lessons(it));
@@ -124,28 +128,28 @@ fn copy(state: &State<'_>, event: &Event, found: Vec<Finding>, first: &FirstCopy
 
 /// What is done about the findings on one call.
 struct Decision {
-    findings: Vec<Finding>,
+    found: Found,
     /// Subject, kind, severity and what to do; absent without findings.
     fold: Option<(Subject, FoldKey, Severity, Repeat)>,
     teaches: bool,
 }
 
 impl Decision {
-    fn of(state: &State<'_>, event: &Event, found: Vec<Finding>) -> Self {
+    fn of(state: &State<'_>, event: &Event, found: Found) -> Self {
         let time = event.call().time;
-        let Some(severity) = worst(&found) else {
-            return Self { findings: found, fold: None, teaches: true };
+        let Some(severity) = worst(&found.findings) else {
+            return Self { found, fold: None, teaches: true };
         };
-        let subject = subject(event, &found);
-        let key = fold_key(event, &found);
+        let subject = subject(event, &found.findings);
+        let key = fold_key(event, &found.findings);
         let fold_state = FoldState::of(state, &subject);
-        let adoptable = found.iter().all(|finding| finding.ground == Ground::Habit);
+        let adoptable = found.findings.iter().all(|it| it.ground == Ground::Habit);
         let first = Repeat::Send { repeats: 0, event_ids: Vec::new() };
         let repeat =
             fold_state.folds().map_or(first, |folds| folds.judge(&key, severity, time, adoptable));
         let normal = matches!(repeat, Repeat::Adopt { .. } | Repeat::Normal);
         let teaches = normal || severity < Severity::Medium;
-        Self { findings: found, fold: Some((subject, key, severity, repeat)), teaches }
+        Self { found, fold: Some((subject, key, severity, repeat)), teaches }
     }
 
     fn is_sent(&self) -> bool {
@@ -175,7 +179,9 @@ impl Decision {
         let is_repeat = repeat == Repeat::Count;
         let event_id = call.event_id().cloned();
         changes.push(Change::Fold { subject, key, severity, time: call.time, event_id, repeat });
-        let alert = message.and_then(|message| Alert::new(event, self.findings, message));
+        let alert = message.and_then(|message| {
+            Alert::new(event, self.found.findings, self.found.surprise, message)
+        });
         Judged { joined, alert: alert.map(Box::new), repeat: is_repeat, changes }
     }
 }
@@ -202,9 +208,17 @@ impl FoldState {
     }
 }
 
+/// What is wrong with a call.
+#[derive(Debug, Clone, Default)]
+struct Found {
+    findings: Vec<Finding>,
+    /// How unlike the role's baseline the call is, in bits; absent where none was used.
+    surprise: Option<f64>,
+}
+
 /// Everything that is wrong with an event: what the rules find, less what is exempt, raised to
 /// the floor declared for the role.
-fn find(state: &State<'_>, config: &Config, event: &Event) -> Vec<Finding> {
+fn find(state: &State<'_>, config: &Config, event: &Event) -> Found {
     let call = event.call();
     let assumption = match event {
         Event::Assumption(it) => Some(it),
@@ -233,7 +247,7 @@ fn find(state: &State<'_>, config: &Config, event: &Event) -> Vec<Finding> {
     if let (Some(floor), true) = (expected.severity, call.granted()) {
         findings.iter_mut().for_each(|finding| finding.severity = finding.severity.max(floor));
     }
-    findings
+    Found { findings, surprise: surprise.map(|surprise| surprise.total()) }
 }
 
 /// Another person whose name the session bears. A role session that hands its own name on is

@@ -75,7 +75,7 @@ fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
     let because = match moved {
         Some(origin) => {
             evidence.insert("session_made_from".to_owned(), origin.as_str().into());
-            format!("though the session was made from {}; ", inline(origin.as_str()))
+            format!(", though the session was made from {}", inline(origin.as_str()))
         }
         None => String::new(),
     };
@@ -84,7 +84,7 @@ fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
         severity: case.severity_of_sum(surprise).unwrap_or(alone).max(alone),
         phrase: "from a network never seen".into(),
         summary: format!(
-            "{who} took {role} from {from}, {because}neither was seen in that network before: {}",
+            "{who} took {role} from {from}{because}; neither was seen in that network before: {}",
             experience(part)
         ),
         evidence,

@@ -6,7 +6,7 @@ use crate::config::Comparison;
 use crate::event::Assumption;
 use crate::severity::Severity;
 use crate::surprise::{STRANGER, UNUSUAL};
-use crate::text::inline;
+use crate::text::{inline, plural};
 
 pub(super) const RULE: Rule = Rule {
     id: "unexpected_principal",
@@ -63,12 +63,10 @@ fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
     let sum = case.severity_of_sum(surprise);
     let alone = if part.bits() >= STRANGER { Severity::Medium } else { Severity::Low };
     let severity = sum.unwrap_or(alone).max(alone);
-    let caller_side = match case.caller.map(|caller| caller.habits().turnover(Dimension::Role)) {
-        Some(roles) if roles.values > 0 => {
-            let roles = crate::text::plural(u64::from(roles.values), "other role", "other roles");
-            format!("which was seen to take {roles} before, never this one")
-        }
-        _ => "of which nothing is known yet".to_owned(),
+    let others = case.caller.map_or(0, |caller| caller.habits().turnover(Dimension::Role).values);
+    let known = match others {
+        0 => "not known here until now".to_owned(),
+        _ => format!("known for {}", plural(u64::from(others), "other role", "other roles")),
     };
     let who = it.call.principal.display();
     let role = inline(it.role()?.name());
@@ -76,7 +74,7 @@ fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
         rule: RULE.id.into(),
         severity,
         phrase: "who never took it".into(),
-        summary: format!("{who}, {caller_side}, took {role}: {}", experience(part)),
+        summary: format!("{who}, {known}, took {role} for the first time: {}", experience(part)),
         evidence: numbers(part, surprise),
         ground: Ground::Habit,
     })
