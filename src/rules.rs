@@ -188,4 +188,6 @@ pub fn sort(findings: &mut [Finding]) {
 }
 
 #[cfg(test)]
+mod scene;
+#[cfg(test)]
 mod tests;

@@ -41,7 +41,12 @@ pub(super) fn decode(bytes: &[u8], whole: bool) -> Decoded {
         } else {
             let shown = String::from_utf8_lossy(bytes.get(at..).unwrap_or_default().trim_ascii());
             walk.fault(at, RecordFault::BadJson(format!("`{}`", head(&shown))));
-            next_line_of_json(bytes, at).unwrap_or(bytes.len())
+            let record = next_object_beginning_with(bytes, at, Elements::Any.first_key());
+            [next_line_of_json(bytes, at), record]
+                .into_iter()
+                .flatten()
+                .min()
+                .unwrap_or(bytes.len())
         };
         at = skip_space(bytes, next);
     }
@@ -103,7 +108,7 @@ impl Walk {
             Some(b'{') => self.object(bytes, at, depth, of),
             _ => {
                 self.fault(at, RecordFault::BadJson("a record has to be an object".into()));
-                value_end(bytes, at).unwrap_or(bytes.len())
+                after_scalar(bytes, at, of)
             }
         }
     }
@@ -295,6 +300,16 @@ impl Walk {
         self.seen += 1;
         let place = self.place(at);
         self.decoded.faults.push(Fault::Record(place, fault));
+    }
+}
+
+/// Where to go on after something that is no object: behind it where an array goes on there,
+/// else at the next record, for a lost quote turns text and structure round.
+fn after_scalar(bytes: &[u8], at: usize, of: Elements) -> usize {
+    let end = value_end(bytes, at).unwrap_or(bytes.len());
+    match bytes.get(skip_space(bytes, end)) {
+        Some(b',' | b']') => end,
+        _ => next_object_beginning_with(bytes, at, of.first_key()).unwrap_or(end),
     }
 }
 

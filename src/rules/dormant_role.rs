@@ -70,3 +70,31 @@ fn new_to(baseline: &RoleBaseline, dimension: Dimension, it: &Assumption) -> boo
         baseline.iter().all(|(_, habits)| habits.seen(dimension, value).is_none())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::scene::{Scene, call, user, with};
+    use super::RULE;
+    use crate::severity::Severity;
+
+    #[test]
+    fn fires_for_somebody_new_after_weeks_and_for_a_new_network() {
+        let bob = with(call(), &[("/userIdentity", user("bob", "111122223333"))]);
+        let elsewhere = with(call(), &[("/sourceIPAddress", json!("203.0.113.9"))]);
+        for (record, severity) in [(bob, Severity::High), (elsewhere, Severity::Medium)] {
+            let mut scene = Scene::default().daily(2, &call()).quiet(40);
+            assert_eq!(scene.then(RULE.id, &record), Some(severity));
+        }
+    }
+
+    #[test]
+    fn is_silent_for_those_who_always_came_and_before_thirty_days() {
+        let mut scene = Scene::default().daily(2, &call()).quiet(90);
+        assert_eq!(scene.then(RULE.id, &call()), None);
+        let bob = with(call(), &[("/userIdentity", user("bob", "111122223333"))]);
+        let mut scene = Scene::default().daily(2, &call()).quiet(20);
+        assert_eq!(scene.then(RULE.id, &bob), None);
+    }
+}

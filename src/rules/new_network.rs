@@ -103,3 +103,52 @@ fn moved_session<'a>(case: &Case<'a>, it: &Assumption) -> Option<&'a Network> {
     let is_new = case.surprise?.part(Dimension::Network)?.bits() >= MOVED;
     (is_new && *origin != it.call.address.network()).then_some(origin)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::scene::{Scene, call, with};
+    use super::RULE;
+    use crate::severity::Severity;
+
+    fn at(address: &str) -> Value {
+        with(call(), &[("/sourceIPAddress", json!(address))])
+    }
+
+    const OFFICE: &str = "[[role]]\nmatch = '*:role/Target'\nnetworks = ['198.51.100.0/24']";
+
+    #[test]
+    fn fires_outside_the_declared_networks_and_where_nobody_ever_was() {
+        let mut scene = Scene::declaring(OFFICE);
+        assert_eq!(scene.then(RULE.id, &at("203.0.113.9")), Some(Severity::High));
+        assert_eq!(scene.then(RULE.id, &at("::ffff:203.0.113.10")), None, "a repeat");
+        let mut scene = Scene::default().daily(30, &call());
+        assert_eq!(scene.then(RULE.id, &at("203.0.113.9")), Some(Severity::Medium));
+    }
+
+    #[test]
+    fn is_low_for_a_session_made_where_it_is_used() {
+        let traveller = |address: &str, created: &str| {
+            let context =
+                json!({"attributes": {"creationDate": created, "mfaAuthenticated": "true"}});
+            let key = ("/userIdentity/accessKeyId", json!("ASIAEXAMPLE"));
+            with(at(address), &[key, ("/userIdentity/sessionContext", context)])
+        };
+        let mut scene =
+            Scene::default().daily(30, &traveller("198.51.100.7", "2026-01-01T00:00:00Z"));
+        let abroad = traveller("203.0.113.9", "2026-02-04T08:00:00Z");
+        assert_eq!(scene.then(RULE.id, &abroad), Some(Severity::Low));
+    }
+
+    #[test]
+    fn is_silent_at_home_and_where_networks_always_change() {
+        assert_eq!(Scene::declaring(OFFICE).then(RULE.id, &at("198.51.100.200")), None);
+        assert_eq!(Scene::declaring(OFFICE).then(RULE.id, &at("ec2.amazonaws.com")), None);
+        let mut scene = Scene::default();
+        for n in 0..40 {
+            scene = scene.daily(1, &at(&format!("100.{}.0.1", 64 + n)));
+        }
+        assert_eq!(scene.then(RULE.id, &at("100.127.0.1")), None);
+    }
+}

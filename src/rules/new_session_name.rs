@@ -62,3 +62,36 @@ fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
         ground: Ground::Habit,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::scene::{Scene, call, session, user, with};
+    use super::RULE;
+    use crate::severity::Severity;
+
+    fn named(who: &str, name: &str) -> Value {
+        let session = ("/requestParameters/roleSessionName", json!(name));
+        with(call(), &[("/userIdentity", user(who, "111122223333")), session])
+    }
+
+    #[test]
+    fn fires_under_another_persons_name_and_on_a_new_shape() {
+        let mut scene =
+            Scene::default().daily(30, &named("alice", "alice")).daily(3, &named("bob", "bob"));
+        assert_eq!(scene.then(RULE.id, &named("bob", "alice")), Some(Severity::Medium));
+        let mut scene = Scene::default().daily(40, &named("alice", "alice"));
+        let tool = named("alice", "botocore-session-1700000000");
+        assert_eq!(scene.then(RULE.id, &tool), Some(Severity::Low));
+    }
+
+    #[test]
+    fn is_silent_on_turning_names_and_on_a_name_handed_on() {
+        let mut scene = Scene::default().daily(30, &named("alice", "botocore-session-1"));
+        assert_eq!(scene.then(RULE.id, &named("alice", "botocore-session-99")), None);
+        let chained = with(named("alice", "alice"), &[("/userIdentity", session("ops", "alice"))]);
+        let mut scene = Scene::default().daily(5, &named("alice", "alice"));
+        assert_eq!(scene.then(RULE.id, &chained), None);
+    }
+}

@@ -29,9 +29,19 @@ fn every_rule_file_is_registered_and_named_for_its_rule() {
     let mut files: Vec<String> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
-        .filter(|name| name != "tests")
+        .filter(|name| name != "tests" && name != "scene")
         .collect();
     files.sort();
     let ids: Vec<&str> = RULES.iter().map(|rule| rule.id).collect();
     assert_eq!(files, ids);
+}
+
+#[test]
+fn every_rule_has_tests_beside_it_of_what_fires_and_what_does_not() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/rules");
+    for rule in RULES {
+        let code = std::fs::read_to_string(folder.join(format!("{}.rs", rule.id))).unwrap();
+        let tests = code.split("mod tests").nth(1).unwrap_or_default();
+        assert!(tests.contains("fn fires_") && tests.contains("silent_"), "{}", rule.id);
+    }
 }

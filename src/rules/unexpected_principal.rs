@@ -79,3 +79,45 @@ fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
         ground: Ground::Habit,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::scene::{Scene, call, session, user, with};
+    use super::RULE;
+    use crate::severity::Severity;
+
+    fn by(name: &str, role: &str) -> Value {
+        let arn = format!("arn:aws:iam::111122223333:role/{role}");
+        let changes = [
+            ("/userIdentity", user(name, "111122223333")),
+            ("/requestParameters/roleArn", json!(arn)),
+        ];
+        with(call(), &changes)
+    }
+
+    const ALICE: &str = "[[role]]\nmatch = '*:role/Target'\n\
+                         principals = ['arn:aws:iam::111122223333:user/alice']";
+
+    #[test]
+    fn fires_outside_the_list_and_for_a_stranger_on_both_sides() {
+        let bob = by("bob", "Target");
+        assert_eq!(Scene::declaring(ALICE).then(RULE.id, &bob), Some(Severity::High));
+        let mut scene = Scene::default().daily(30, &call()).daily(30, &by("bob", "Other"));
+        assert_eq!(scene.then(RULE.id, &bob), Some(Severity::Medium));
+        let person = Scene::default();
+        let machine = with(call(), &[("/userIdentity", session("ci", "run"))]);
+        let mut person = person.daily(30, &machine).daily(30, &by("bob", "Other"));
+        assert_eq!(person.then(RULE.id, &bob), Some(Severity::Medium), "among machines");
+    }
+
+    #[test]
+    fn is_low_for_a_newcomer_and_silent_on_the_list_and_at_a_new_role() {
+        let mut scene = Scene::default().daily(30, &call());
+        assert_eq!(scene.then(RULE.id, &by("newcomer", "Target")), Some(Severity::Low));
+        assert_eq!(Scene::declaring(ALICE).then(RULE.id, &call()), None);
+        let mut scene = Scene::default().daily(3, &call()).daily(30, &by("bob", "Other"));
+        assert_eq!(scene.then(RULE.id, &by("bob", "Target")), None);
+    }
+}

@@ -167,3 +167,56 @@ fn shown(stored: &str) -> String {
 fn shown_of(value: &str) -> String {
     value.split_once(' ').map_or_else(|| "none".to_owned(), |(_, id)| shown(id))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::scene::{Scene, call, user, with};
+    use super::RULE;
+    use crate::severity::Severity;
+
+    fn vendor(external_id: Value) -> Value {
+        let identity = user("scanner", "444455556666");
+        with(call(), &[("/userIdentity", identity), ("/requestParameters/externalId", external_id)])
+    }
+
+    fn refused(record: Value) -> Value {
+        with(record, &[("/errorCode", json!("AccessDenied"))])
+    }
+
+    const DECLARED: &str = "[[role]]\nmatch = '*:role/Target'\nexternal_ids = ['right']";
+
+    #[test]
+    fn fires_on_a_wrong_one_and_on_none_by_habit_and_declaration() {
+        for wrong in [json!("wrong"), Value::Null] {
+            let mut scene = Scene::default().daily(10, &vendor(json!("right")));
+            assert_eq!(scene.then(RULE.id, &vendor(wrong.clone())), Some(Severity::High));
+            let mut scene = Scene::declaring(DECLARED);
+            assert_eq!(scene.then(RULE.id, &vendor(wrong)), Some(Severity::High));
+        }
+    }
+
+    #[test]
+    fn suspects_refusals_of_a_role_that_is_taken_with_one() {
+        let mut scene = Scene::default().daily(10, &vendor(json!("right")));
+        let guess = refused(vendor(json!("guess")));
+        assert_eq!(scene.then(RULE.id, &guess), Some(Severity::Low));
+        let more: Vec<_> = (0..4).map(|_| scene.then(RULE.id, &guess)).collect();
+        assert_eq!(more, [None, None, None, Some(Severity::Medium)]);
+    }
+
+    #[test]
+    fn is_silent_on_the_right_one_on_changing_ones_and_within_the_account() {
+        let mut scene = Scene::default().daily(10, &vendor(json!("right")));
+        assert_eq!(scene.then(RULE.id, &vendor(json!("right"))), None);
+        assert_eq!(Scene::declaring(DECLARED).then(RULE.id, &vendor(json!("right"))), None);
+        assert_eq!(Scene::declaring(DECLARED).then(RULE.id, &call()), None);
+        let mut scene = Scene::default();
+        for n in 0..20 {
+            scene = scene.daily(1, &vendor(json!(format!("customer {n}"))));
+        }
+        assert_eq!(scene.then(RULE.id, &vendor(json!("customer 99"))), None);
+        assert_eq!(Scene::default().then(RULE.id, &refused(vendor(json!("x")))), None);
+    }
+}
