@@ -1,11 +1,11 @@
 //! A bounded table of values.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::small_map::SmallMap;
 use super::{Seen, Turnover};
 
 /// The values of one dimension, at most [`Table::CAPACITY`] of them. When a new one has no room,
@@ -13,7 +13,7 @@ use super::{Seen, Turnover};
 /// stays, or a volatile dimension would look stable because its values are forgotten.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Table {
-    values: BTreeMap<Arc<str>, Seen>,
+    values: SmallMap<Arc<str>, Seen>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     evicted: Option<Evicted>,
 }
@@ -120,8 +120,8 @@ impl Table {
 
     /// Takes in what another copy of the same history has seen.
     pub fn join(&mut self, other: &Self) {
-        for (value, seen) in &other.values {
-            let joined = self.values.get(value).map_or(*seen, |mine| mine.join(*seen));
+        for (value, seen) in other.values.iter() {
+            let joined = self.values.get(&**value).map_or(*seen, |mine| mine.join(*seen));
             self.values.insert(Arc::clone(value), joined);
         }
         while self.values.len() > Self::CAPACITY {
@@ -135,11 +135,7 @@ impl Table {
     }
 
     fn evict(&mut self, time: Timestamp) {
-        let stalest = self.values.iter().min_by_key(|(value, seen)| (seen.last, *value));
-        let Some((value, seen)) = stalest.map(|(value, seen)| (Arc::clone(value), *seen)) else {
-            return;
-        };
-        self.values.remove(&value);
+        let Some(seen) = self.values.remove_least(|seen| seen.last) else { return };
         let nothing = Evicted { total: 0, value_days: 0, once: 0, values: 0, halved: time };
         self.evicted.get_or_insert(nothing).add(&seen, time);
     }
