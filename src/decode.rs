@@ -7,6 +7,7 @@ mod envelope;
 mod gzip;
 mod scan;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde_json::Value;
@@ -132,6 +133,21 @@ pub fn decode(bytes: &[u8], limits: Limits) -> Decoded {
     };
     decoded.faults.extend(fault.map(Fault::Input));
     decoded
+}
+
+/// The bytes of some records of an input, by the numbers that [`decode`] gave them with the same
+/// limits: of a faulty one up to where decoding went on, of a record inside a JSON string the
+/// unquoted text. One that consists of nothing, because the input ends before it, is empty.
+///
+/// The input is decoded again, for nearly all inputs are without a fault, and their bytes need
+/// not be held.
+#[must_use]
+pub fn pieces(bytes: &[u8], limits: Limits, wanted: &BTreeSet<u64>) -> BTreeMap<u64, Vec<u8>> {
+    if !gzip::is_gzip(bytes) {
+        return envelope::pieces(bytes, true, wanted);
+    }
+    let (inflated, fault) = gzip::inflate(bytes, limits.inflated_bytes);
+    envelope::pieces(&inflated, fault.is_none(), wanted)
 }
 
 impl Decoded {

@@ -9,6 +9,8 @@
 //! They may be nested: an array of EventBridge events, lines of subscription messages.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -26,11 +28,23 @@ const CONTROL_TEXT: &str = "CWL CONTROL MESSAGE";
 /// Decodes inflated bytes. An input that is not `whole` is known to be cut, so that its last,
 /// open record is no fault of its own.
 pub(super) fn decode(bytes: &[u8], whole: bool) -> Decoded {
+    walk(bytes, whole, &BTreeSet::new()).0
+}
+
+/// The bytes of the `wanted` records, by their numbers.
+pub(super) fn pieces(bytes: &[u8], whole: bool, wanted: &BTreeSet<u64>) -> BTreeMap<u64, Vec<u8>> {
+    walk(bytes, whole, wanted).1
+}
+
+type Pieces = BTreeMap<u64, Vec<u8>>;
+
+fn walk(bytes: &[u8], whole: bool, wanted: &BTreeSet<u64>) -> (Decoded, Pieces) {
     const BOM: &[u8] = b"\xEF\xBB\xBF";
     let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
-    let mut walk = Walk { decoded: Decoded::default(), seen: 0, base: 0, whole };
+    let (decoded, pieces) = (Decoded::default(), Pieces::new());
+    let mut walk = Walk { decoded, seen: 0, base: 0, whole, wanted, pieces };
     if bytes.trim_ascii().is_empty() {
-        return Decoded::of_fault(InputFault::Empty);
+        return (Decoded::of_fault(InputFault::Empty), Pieces::new());
     }
     let mut found_json = false;
     let mut at = skip_space(bytes, 0);
@@ -40,21 +54,19 @@ pub(super) fn decode(bytes: &[u8], whole: bool) -> Decoded {
             walk.value(bytes, at, 0, Elements::Any)
         } else {
             let shown = String::from_utf8_lossy(bytes.get(at..).unwrap_or_default().trim_ascii());
-            walk.fault(at, RecordFault::BadJson(format!("`{}`", head(&shown))));
             let record = next_object_beginning_with(bytes, at, Elements::Any.first_key());
-            [next_line_of_json(bytes, at), record]
-                .into_iter()
-                .flatten()
-                .min()
-                .unwrap_or(bytes.len())
+            let next = [next_line_of_json(bytes, at), record].into_iter().flatten().min();
+            let next = next.unwrap_or(bytes.len());
+            walk.fault(bytes, at..next, RecordFault::BadJson(format!("`{}`", head(&shown))));
+            next
         };
         at = skip_space(bytes, next);
     }
     if !found_json {
         let shown = String::from_utf8_lossy(bytes.trim_ascii());
-        return Decoded::of_fault(InputFault::NotJson(head(&shown)));
+        return (Decoded::of_fault(InputFault::NotJson(head(&shown))), Pieces::new());
     }
-    walk.decoded
+    (walk.decoded, walk.pieces)
 }
 
 fn head(text: &str) -> String {
@@ -88,27 +100,33 @@ struct Peek<'a> {
     name: Option<Cow<'a, str>>,
 }
 
-struct Walk {
+struct Walk<'w> {
     decoded: Decoded,
     seen: u64,
     /// Added to positions: where a nested text stands in the input.
     base: usize,
     whole: bool,
+    /// Records whose bytes are asked for, and those found so far.
+    wanted: &'w BTreeSet<u64>,
+    pieces: Pieces,
 }
 
-impl Walk {
+impl Walk<'_> {
     /// Reads the value at `at` and returns where to go on.
     fn value(&mut self, bytes: &[u8], at: usize, depth: usize, of: Elements) -> usize {
         if depth > MAX_DEPTH {
-            self.fault(at, RecordFault::TooDeep);
-            return value_end(bytes, at).unwrap_or(bytes.len());
+            let end = value_end(bytes, at).unwrap_or(bytes.len());
+            self.fault(bytes, at..end, RecordFault::TooDeep);
+            return end;
         }
         match bytes.get(at) {
             Some(b'[') => self.array(bytes, at, depth + 1, of),
             Some(b'{') => self.object(bytes, at, depth, of),
             _ => {
-                self.fault(at, RecordFault::BadJson("a record has to be an object".into()));
-                after_scalar(bytes, at, of)
+                let end = after_scalar(bytes, at, of);
+                let fault = RecordFault::BadJson("a record has to be an object".into());
+                self.fault(bytes, at..end, fault);
+                end
             }
         }
     }
@@ -118,7 +136,7 @@ impl Walk {
         loop {
             match bytes.get(at) {
                 None => {
-                    self.cut_off(at, RecordFault::CutOff);
+                    self.cut_off(bytes, at, RecordFault::CutOff);
                     return bytes.len();
                 }
                 Some(b']') => return at + 1,
@@ -160,13 +178,12 @@ impl Walk {
             (true, Some(b'}')) => member + 1,
             (true, None) => bytes.len(),
             (true, Some(_)) => {
-                self.fault(
-                    member,
-                    RecordFault::BadJson("the envelope goes on with no member".into()),
-                );
-                value_end(bytes, at)
+                let end = value_end(bytes, at)
                     .or_else(|| next_line_of_json(bytes, member))
-                    .unwrap_or(bytes.len())
+                    .unwrap_or(bytes.len());
+                let fault = RecordFault::BadJson("the envelope goes on with no member".into());
+                self.fault(bytes, member..end, fault);
+                end
             }
             (false, _) => self.record(bytes, at, of),
         }
@@ -202,7 +219,7 @@ impl Walk {
         let text: String = match serde_json::from_slice(bytes.get(value..end)?) {
             Ok(text) => text,
             Err(error) => {
-                self.fault(value, RecordFault::BadJson(error.to_string()));
+                self.fault(bytes, value..end, RecordFault::BadJson(error.to_string()));
                 return Some(end);
             }
         };
@@ -217,7 +234,11 @@ impl Walk {
             self.value(inner, start, depth + 1, Elements::Any);
             (self.base, self.whole) = outer;
         } else {
-            self.fault(value, RecordFault::BadJson(format!("`{}`", head(&text))));
+            let outer = self.base;
+            self.base += value;
+            let fault = RecordFault::BadJson(format!("`{}`", head(&text)));
+            self.fault(inner, 0..inner.len(), fault);
+            self.base = outer;
         }
         Some(end)
     }
@@ -238,15 +259,15 @@ impl Walk {
         let next = next_object_beginning_with(bytes, at + 1, of.first_key());
         match (next, end) {
             (Some(next), end) if end.is_none_or(|end| next < end) => {
-                self.fault(at, fault);
+                self.fault(bytes, at..next, fault);
                 next
             }
             (_, Some(end)) => {
-                self.fault(at, fault);
+                self.fault(bytes, at..end, fault);
                 end
             }
             (_, None) => {
-                self.cut_off(at, fault);
+                self.cut_off(bytes, at, fault);
                 bytes.len()
             }
         }
@@ -264,6 +285,7 @@ impl Walk {
         let value =
             serde_json::from_slice(span).map_err(|e| RecordFault::BadJson(e.to_string()))?;
         self.seen += 1;
+        self.keep(span);
         self.decoded.records.push((self.place(at), value));
         Ok(())
     }
@@ -290,16 +312,24 @@ impl Walk {
 
     /// An input ends only once, however many brackets are open there; and one that is known to
     /// be cut has been reported as such.
-    fn cut_off(&mut self, at: usize, fault: RecordFault) {
+    fn cut_off(&mut self, bytes: &[u8], at: usize, fault: RecordFault) {
         if std::mem::replace(&mut self.whole, false) {
-            self.fault(at, fault);
+            self.fault(bytes, at..bytes.len(), fault);
         }
     }
 
-    fn fault(&mut self, at: usize, fault: RecordFault) {
+    fn fault(&mut self, bytes: &[u8], span: Range<usize>, fault: RecordFault) {
         self.seen += 1;
-        let place = self.place(at);
+        let place = self.place(span.start);
         self.decoded.faults.push(Fault::Record(place, fault));
+        self.keep(bytes.get(span).unwrap_or_default());
+    }
+
+    /// Keeps the bytes of the record that was counted last, if they are asked for.
+    fn keep(&mut self, piece: &[u8]) {
+        if self.wanted.contains(&self.seen) {
+            self.pieces.insert(self.seen, piece.to_vec());
+        }
     }
 }
 

@@ -169,3 +169,31 @@ fn damage_to_one_record_costs_no_other() {
         }
     }
 }
+
+/// The bytes of one record can be had again, by its number: of a broken one up to where reading
+/// went on, of one inside a string the text.
+#[test]
+fn pieces_are_the_bytes_of_their_records() {
+    let log = |messages: &[&str]| {
+        let events: Vec<String> = messages
+            .iter()
+            .map(|m| format!(r#"{{"id":"1","timestamp":1,"message":{}}}"#, message(m)))
+            .collect();
+        format!(r#"{{"messageType":"DATA_MESSAGE","logEvents":[{}]}}"#, events.join(","))
+    };
+    let broken = r#"{"eventVersion":"1.08","eventName":}"#;
+    for (input, number, piece) in [
+        (format!("{OURS}\n{OTHER}"), 1, OURS),
+        (format!("{OTHER}\nno json\n{OURS}"), 2, "no json\n"),
+        (format!(r#"{{"Records":[{OURS},{broken},{OURS}]}}"#), 2, broken),
+        (log(&[OTHER, "plain text", OURS]), 2, "plain text"),
+        (log(&[OURS, broken, OURS]), 2, broken),
+        (log(&[OURS, "plain text", OURS]), 3, OURS),
+        (format!("[{OURS},{{\"eventVersion\":\"1."), 2, "{\"eventVersion\":\"1."),
+        (format!("[{OURS}"), 2, ""),
+    ] {
+        let found = pieces(input.as_bytes(), Limits::default(), &[number].into());
+        let found: Vec<_> = found.into_iter().collect();
+        assert_eq!(found, [(number, piece.as_bytes().to_vec())], "{input}");
+    }
+}
