@@ -222,7 +222,7 @@ impl Alert {
             revision: message.revision,
             time: call.time,
             severity,
-            surprise: surprise.map(|bits| (bits * 10.0).round() / 10.0),
+            surprise: surprise.map(|bits| (bits * 10.0).round().max(0.0) / 10.0),
             title: title(event, &findings, message.becomes_normal),
             role: role_view(event).filter(|_| !about_caller),
             principal: principal_view(event),
@@ -250,7 +250,10 @@ impl Alert {
 
 /// `OrgAdmin assumed by alice without MFA`, or what was called where there is no role.
 fn title(event: &Event, findings: &[Finding], becomes_normal: bool) -> String {
-    let who = event.call().principal.display();
+    let who = match event {
+        Event::Assumption(it) => it.who(),
+        Event::TrustChange(_) | Event::SignIn(_) => event.call().principal.display(),
+    };
     let what = match event {
         Event::Assumption(it) => match &it.target {
             Target::Role { .. } if is_about_caller(event, findings) => {

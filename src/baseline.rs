@@ -369,7 +369,12 @@ impl Caller {
     #[must_use]
     pub fn last_active(&self) -> Option<Timestamp> {
         let seen = self.habits.iter().flat_map(|(_, table)| table.iter()).map(|(_, it)| it.last);
-        seen.max().max(self.folds.last_seen()).max(self.label.as_ref().map(|label| label.time))
+        let label = self.label.as_ref().map(|label| label.time);
+        let sign_in = self.sign_ins.keys().next_back().copied();
+        [seen.max(), self.folds.last_seen(), label, sign_in, self.denials.last()]
+            .into_iter()
+            .max()
+            .flatten()
     }
 
     /// Takes in what another copy of the same history has seen.

@@ -5,6 +5,8 @@
 //! there; an old workload that suddenly takes this role is new from both sides. Missing history
 //! gives hardly any bits, so nothing fires for want of knowledge.
 
+use serde::{Deserialize, Serialize};
+
 use crate::baseline::{Caller, Dimension, Habits, RoleBaseline, Turnover};
 use crate::event::{Assumption, CallerClass, PrincipalKind};
 use crate::profile;
@@ -17,7 +19,7 @@ pub const STRANGER: f64 = 4.5;
 const CAP: f64 = 8.0;
 
 /// The surprise of one assumption.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Surprise {
     /// The class of the caller, whose habits were asked.
     pub class: CallerClass,
@@ -28,7 +30,7 @@ pub struct Surprise {
 }
 
 /// One value that was never seen here.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Part {
     /// What is new.
     pub dimension: Dimension,
@@ -78,7 +80,7 @@ impl Surprise {
     /// All bits together, each dimension capped.
     #[must_use]
     pub fn total(&self) -> f64 {
-        self.parts.iter().map(|part| part.bits().min(CAP)).sum()
+        self.parts.iter().fold(0.0, |sum, part| sum + part.bits().min(CAP))
     }
 
     /// What is new of one dimension. Of networks it is the network or, where that is new too,

@@ -124,9 +124,10 @@ impl Table {
             let joined = self.values.get(&**value).map_or(*seen, |mine| mine.join(*seen));
             self.values.insert(Arc::clone(value), joined);
         }
+        // What has no room was counted, or will be, by the copy that learned it: counting it here
+        // would count it again with every join.
         while self.values.len() > Self::CAPACITY {
-            let latest = self.values.values().map(|seen| seen.last).max().unwrap_or_default();
-            self.evict(latest);
+            self.values.remove_least(|seen| seen.last);
         }
         self.evicted = match (self.evicted, other.evicted) {
             (Some(mine), Some(theirs)) => Some(mine.join(theirs)),
@@ -172,6 +173,26 @@ mod tests {
         assert_eq!(table.get("always").unwrap().count, 1_000);
         assert_eq!(table.evicted(), 1_001 - Table::CAPACITY as u64);
         assert!(table.get("value 999").is_some() && table.get("value 0").is_none());
+    }
+
+    #[test]
+    fn joining_full_tables_is_idempotent_and_commutative() {
+        let table = |from: i64| {
+            let mut table = Table::default();
+            (from..from + 100).for_each(|n| table.learn(&format!("value {n}"), at(n)));
+            table
+        };
+        let joined = |a: &Table, b: &Table| {
+            let mut both = a.clone();
+            both.join(b);
+            both
+        };
+        let (a, b) = (table(0), table(70));
+        let both = joined(&a, &b);
+        assert_eq!(both, joined(&b, &a));
+        assert_eq!(both, joined(&both, &b));
+        assert_eq!(both, joined(&both, &a));
+        assert_eq!(joined(&a, &a), a);
     }
 
     #[test]

@@ -41,7 +41,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         severity: case.severity_of_sum(surprise).unwrap_or(Severity::Medium),
         phrase: "with an instance's credentials from elsewhere".into(),
         summary: format!(
-            "the credentials of instance {instance} ({}) took {role} from {}, where it never was: {}",
+            "the credentials of instance {instance} ({}) took {role} from {}, where neither is known: {}",
             inline(who),
             it.call.address.display(),
             experience(part)

@@ -39,20 +39,22 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let (severity, new) = if new_to(baseline, Dimension::Principal, it) {
-        (Severity::High, "who never took it before")
+        (Severity::High, "to whom it is new")
     } else if new_to(baseline, Dimension::Network, it) {
-        (Severity::Medium, "from a network that it was never taken from")
+        (Severity::Medium, "from a network that is new to it")
     } else {
         return None;
     };
     let days = unused.as_hours() / 24;
-    let who = it.call.principal.display();
+    let who = it.who();
     let role = inline(it.role()?.name());
     Some(Finding {
         rule: RULE.id.into(),
         severity,
         phrase: "after weeks without use".into(),
-        summary: format!("{role} was not taken for {days} days, then by {who}, {new}"),
+        summary: format!(
+            "{role} was out of normal use for {days} days, then taken by {who}, {new}"
+        ),
         evidence: evidence(json!({
             "unused_days": days,
             "last_taken": last.to_string(),

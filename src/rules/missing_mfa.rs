@@ -58,12 +58,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                     format!("the role was taken with MFA on {days} and without it on {without}");
                 (Severity::High, Ground::Habit, reason)
             } else {
-                let reason = "this user was not seen to take this role without MFA before";
+                let reason = "this user is not known for taking this role without MFA";
                 (Severity::Medium, Ground::Habit, reason.to_owned())
             }
         }
     };
-    let who = principal.display();
+    let who = it.who();
     let role = inline(it.role()?.name());
     Some(Finding {
         rule: RULE.id.into(),

@@ -38,7 +38,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     } else {
         "which was never seen to take any role here"
     };
-    let who = it.call.principal.display();
+    let who = it.who();
     let role = inline(it.role()?.name());
     let mut evidence = numbers(part, surprise);
     evidence.insert("known_elsewhere".to_owned(), case.knows_account.into());

@@ -41,7 +41,7 @@ fn declared(networks: &[ipnet::IpNet], it: &Assumption) -> Option<Finding> {
     if is_inside || !profile::has_network_of_its_own(&it.call) {
         return None;
     }
-    let who = it.call.principal.display();
+    let who = it.who();
     let role = inline(it.role()?.name());
     Some(Finding {
         rule: RULE.id.into(),
@@ -57,7 +57,7 @@ fn declared(networks: &[ipnet::IpNet], it: &Assumption) -> Option<Finding> {
 }
 
 fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
-    let who = it.call.principal.display();
+    let who = it.who();
     let role = inline(it.role()?.name());
     let from = it.call.address.display();
     let moved = moved_session(case, it);
@@ -84,7 +84,7 @@ fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
         severity: case.severity_of_sum(surprise).unwrap_or(alone).max(alone),
         phrase: "from a network never seen".into(),
         summary: format!(
-            "{who} took {role} from {from}{because}; neither was seen in that network before: {}",
+            "{who} took {role} from {from}{because}; neither is known there: {}",
             experience(part)
         ),
         evidence,

@@ -46,7 +46,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 }
 
 fn finding(it: &Assumption, granted: bool, count: u32, minutes: u32, names: &[String]) -> Finding {
-    let who = it.call.principal.display();
+    let who = it.who();
     let tried = format!("{who} was refused {count} roles within {minutes} minutes");
     let (severity, phrase, summary) = match it.role() {
         Some(role) if granted => {

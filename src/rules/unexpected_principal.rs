@@ -36,7 +36,7 @@ fn declared(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
     if Comparison::with_any(expected, principal) != Comparison::Differs {
         return None;
     }
-    let who = principal.display();
+    let who = it.who();
     let role = inline(it.role()?.name());
     Some(Finding {
         rule: RULE.id.into(),
@@ -68,7 +68,7 @@ fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
         0 => "not known here until now".to_owned(),
         _ => format!("known for {}", plural(u64::from(others), "other role", "other roles")),
     };
-    let who = it.call.principal.display();
+    let who = it.who();
     let role = inline(it.role()?.name());
     Some(Finding {
         rule: RULE.id.into(),

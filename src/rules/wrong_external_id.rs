@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::{Case, Finding, Ground, Rule, evidence, json};
-use crate::baseline::{Dimension, Habits, Seen, Turnover};
+use crate::baseline::{Dimension, Habits, Seen, Table, Turnover};
 use crate::event::{Assumption, CallerClass, Event, ExternalIdUse};
 use crate::id::AccountId;
 use crate::profile;
@@ -15,7 +15,7 @@ const STEADY_DAYS: u32 = 5;
 /// How new ExternalIds come at most for the known one to be steady: one in eight.
 const STEADY_BITS: f64 = 3.0;
 /// Refusals of one role within [`PROBING_WINDOW`] from which they are more than a mistake.
-const PROBING: usize = 5;
+const PROBING: u32 = 5;
 const PROBING_WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
 pub(super) const RULE: Rule = Rule {
@@ -94,7 +94,7 @@ fn proved(
     facts: serde_json::Value,
     ground: Ground,
 ) -> Finding {
-    let who = it.call.principal.display();
+    let who = it.who();
     let role = inline(it.role().map_or("", crate::id::RoleArn::name));
     let (phrase, with) = if sent == "none" {
         ("without its ExternalId", "without an ExternalId".to_owned())
@@ -114,34 +114,31 @@ fn proved(
 /// A refusal of a role that outside callers always take with an ExternalId.
 fn suspected(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
     let role = it.role()?;
-    let habits = case.role?.habits(CallerClass::ExternalAccount);
+    let habits = case.role.and_then(|role| role.habits(CallerClass::ExternalAccount));
     let table = habits.and_then(|habits| habits.table(Dimension::ExternalId));
-    let days = table.map_or(0, |table| {
-        table
-            .iter()
-            .filter(|(id, _)| shown_of(id) != "none")
-            .map(|(_, it)| it.days.count())
-            .max()
-            .unwrap_or(0)
-    });
-    let without = table.is_some_and(|table| table.iter().any(|(id, _)| shown_of(id) == "none"));
-    let demanded = case.expected.external_ids.is_some() || (days >= STEADY_DAYS && !without);
-    if !demanded {
+    let sent = || table.into_iter().flat_map(Table::iter).map(|(id, seen)| (shown_of(id), seen));
+    let with = sent().filter(|(id, _)| id != "none").map(|(_, seen)| seen.days.count());
+    let days = with.max().unwrap_or(0);
+    let because = if case.expected.external_ids.is_some() {
+        "an ExternalId is declared for the role"
+    } else if days >= STEADY_DAYS && sent().all(|(id, _)| id != "none") {
+        "the role is always taken with an ExternalId"
+    } else {
         return None;
-    }
+    };
     let before =
         case.caller.map_or(0, |caller| caller.denials.of_role(role, it.call.time, PROBING_WINDOW));
-    let refusals = before + 1;
-    let who = it.call.principal.display();
+    let refusals = before.saturating_add(1);
+    let who = it.who();
     Some(Finding {
         rule: RULE.id.into(),
         severity: if refusals >= PROBING { Severity::Medium } else { Severity::Low },
         phrase: "perhaps for a wrong ExternalId".into(),
         summary: format!(
-            "{who} was refused {} {} within an hour; the role is always taken with an \
-             ExternalId, so a wrong one is suspected, though the refusal does not tell",
+            "{who} was refused {} {} within an hour; {because}, so a wrong one is suspected, \
+             though the refusal does not tell",
             inline(role.name()),
-            crate::text::plural(refusals as u64, "time", "times"),
+            crate::text::plural(u64::from(refusals), "time", "times"),
         ),
         evidence: evidence(json!({ "proved": false, "refusals": refusals, "days": days })),
         ground: Ground::Fact,
@@ -152,7 +149,7 @@ fn suspected(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
 fn sent_by(habits: &Habits, account: AccountId) -> impl Iterator<Item = (&str, &Seen)> {
     let table = habits.table(Dimension::ExternalId);
     let prefix = format!("{account} ");
-    let values = table.into_iter().flat_map(crate::baseline::Table::iter);
+    let values = table.into_iter().flat_map(Table::iter);
     values.filter_map(move |(value, seen)| Some((value.strip_prefix(&prefix)?, seen)))
 }
 
@@ -218,5 +215,11 @@ mod tests {
         }
         assert_eq!(scene.then(RULE.id, &vendor(json!("customer 99"))), None);
         assert_eq!(Scene::default().then(RULE.id, &refused(vendor(json!("x")))), None);
+    }
+
+    #[test]
+    fn suspects_refusals_of_a_role_for_which_one_is_declared() {
+        let guess = refused(vendor(json!("guess")));
+        assert_eq!(Scene::declaring(DECLARED).then(RULE.id, &guess), Some(Severity::Low));
     }
 }
