@@ -194,6 +194,4 @@ pub fn sort(findings: &mut [Finding]) {
 }
 
 #[cfg(test)]
-mod scene;
-#[cfg(test)]
 mod tests;

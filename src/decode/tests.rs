@@ -185,7 +185,7 @@ fn damage_to_one_record_costs_no_other() {
 fn a_record_cut_short_costs_none_of_its_neighbours() {
     for record in [OURS, SORTED] {
         for end in 1..record.len() {
-            let cut = &record[..end];
+            let (cut, _) = record.split_at(end);
             let lines = format!("{cut}\n{record}\n{OTHER}\n{record}");
             assert_eq!(counts(&lines), (2, 1, 1), "{lines}");
             let array = format!("{{\"Records\":[{record},{cut},{record},{OTHER}]}}");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::Progress;
-use crate::cloudtrail::{self, ReadError};
+use crate::cloudtrail;
 use crate::decode::{Decoded, Fault, Limits, Place, decode_each};
 use crate::event::Event;
 use crate::report::Report;
@@ -137,7 +137,7 @@ impl Reading<'_> {
             ) {
                 Ok(Some(event)) => self.inputs.events.push(event),
                 Ok(None) => self.report.other += 1,
-                Err(error) => faults.record(|| at(place, &without_content(error))),
+                Err(error) => faults.record(|| at(place, &error)),
             });
         self.take_faults(name, decoded, faults);
     }
@@ -181,15 +181,6 @@ impl FaultList {
         if self.named.len() < NAMED_FAULTS {
             self.named.push(message());
         }
-    }
-}
-
-/// What is wrong with a record, without what stands in it: in a log that is broken, anything may
-/// stand where a time is expected.
-fn without_content(error: ReadError) -> String {
-    match error {
-        ReadError::BadTime(_) => "its `eventTime` is not a time".to_owned(),
-        ReadError::NoTime | ReadError::NoRole(_) => error.to_string(),
     }
 }
 

@@ -66,7 +66,7 @@ fn instance(it: &Assumption) -> Option<&str> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::scene::{Scene, call, session, with};
+    use super::super::tests::scene::{Scene, call, session, with};
     use super::RULE;
     use crate::severity::Severity;
 

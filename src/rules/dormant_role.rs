@@ -77,7 +77,7 @@ fn new_to(baseline: &RoleBaseline, dimension: Dimension, it: &Assumption) -> boo
 mod tests {
     use serde_json::json;
 
-    use super::super::scene::{Scene, call, user, with};
+    use super::super::tests::scene::{Scene, call, user, with};
     use super::RULE;
     use crate::severity::Severity;
 

@@ -101,7 +101,7 @@ fn credential(it: &Assumption) -> &'static str {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::scene::{Scene, call, session, with};
+    use super::super::tests::scene::{Scene, call, session, with};
     use super::RULE;
     use crate::severity::Severity;
 

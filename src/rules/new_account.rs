@@ -60,7 +60,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::scene::{Scene, call, user, with};
+    use super::super::tests::scene::{Scene, call, user, with};
     use super::RULE;
     use crate::severity::Severity;
 

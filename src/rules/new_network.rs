@@ -108,7 +108,7 @@ fn moved_session<'a>(case: &Case<'a>, it: &Assumption) -> Option<&'a Network> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::scene::{Scene, call, with};
+    use super::super::tests::scene::{Scene, call, with};
     use super::RULE;
     use crate::severity::Severity;
 

@@ -73,7 +73,7 @@ fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::scene::{Scene, call, session, user, with};
+    use super::super::tests::scene::{Scene, call, session, user, with};
     use super::RULE;
     use crate::severity::Severity;
 

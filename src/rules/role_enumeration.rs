@@ -70,7 +70,7 @@ fn finding(it: &Assumption, granted: bool, count: u32, minutes: u32, names: &[St
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::scene::{Scene, call, with};
+    use super::super::tests::scene::{Scene, call, with};
     use super::RULE;
     use crate::severity::Severity;
 

@@ -96,7 +96,7 @@ fn assume_root(it: &Assumption, account: &str, task_policy: Option<&Text>) -> Fi
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::scene::{Scene, call, session, with};
+    use super::super::tests::scene::{Scene, call, session, with};
     use super::RULE;
     use crate::severity::Severity;
 
@@ -133,7 +133,7 @@ mod tests {
     fn is_silent_on_failed_sign_ins_and_on_others() {
         let failed = with(sign_in("No"), &[("/errorMessage", json!("Failed authentication"))]);
         assert_eq!(Scene::default().then(RULE.id, &failed), None);
-        let alice = super::super::scene::user("alice", "111122223333");
+        let alice = super::super::tests::scene::user("alice", "111122223333");
         let person = with(sign_in("No"), &[("/userIdentity", alice)]);
         assert_eq!(Scene::default().then(RULE.id, &person), None);
     }

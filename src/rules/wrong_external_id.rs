@@ -169,7 +169,7 @@ fn shown_of(value: &str) -> String {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::scene::{Scene, call, user, with};
+    use super::super::tests::scene::{Scene, call, user, with};
     use super::RULE;
     use crate::severity::Severity;
 

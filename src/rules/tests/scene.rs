@@ -14,7 +14,7 @@ use crate::state::State;
 
 /// A granted AssumeRole of `Target` in 111122223333 by alice's long-term key with MFA, from the
 /// office, to be changed into what a test needs.
-pub(super) fn call() -> Value {
+pub(in crate::rules) fn call() -> Value {
     json!({
         "eventSource": "sts.amazonaws.com",
         "eventName": "AssumeRole",
@@ -31,7 +31,7 @@ pub(super) fn call() -> Value {
 }
 
 /// The identity of an IAM user with a long-term key.
-pub(super) fn user(name: &str, account: &str) -> Value {
+pub(in crate::rules) fn user(name: &str, account: &str) -> Value {
     json!({
         "type": "IAMUser",
         "principalId": format!("AIDAEXAMPLE{}", name.to_uppercase()),
@@ -43,7 +43,7 @@ pub(super) fn user(name: &str, account: &str) -> Value {
 }
 
 /// The identity of a session of a role.
-pub(super) fn session(role: &str, name: &str) -> Value {
+pub(in crate::rules) fn session(role: &str, name: &str) -> Value {
     let id = format!("AROAEXAMPLE{}", role.to_uppercase().replace('-', ""));
     json!({
         "type": "AssumedRole",
@@ -59,7 +59,7 @@ pub(super) fn session(role: &str, name: &str) -> Value {
 }
 
 /// `record` with the value at each JSON pointer replaced; a missing last key is added.
-pub(super) fn with(mut record: Value, changes: &[(&str, Value)]) -> Value {
+pub(in crate::rules) fn with(mut record: Value, changes: &[(&str, Value)]) -> Value {
     for (path, value) in changes {
         let (parent, key) = path.rsplit_once('/').unwrap();
         record.pointer_mut(parent).unwrap()[key] = value.clone();
@@ -69,7 +69,7 @@ pub(super) fn with(mut record: Value, changes: &[(&str, Value)]) -> Value {
 
 /// A memory that events are judged against, one after the other.
 #[derive(Default)]
-pub(super) struct Scene {
+pub(in crate::rules) struct Scene {
     memory: WorkingSet,
     config: Config,
     records: u32,
@@ -78,13 +78,13 @@ pub(super) struct Scene {
 
 impl Scene {
     /// A scene in which something is declared.
-    pub(super) fn declaring(toml: &str) -> Self {
+    pub(in crate::rules) fn declaring(toml: &str) -> Self {
         let config = Config::parse(toml).config.unwrap();
         Self { config, ..Self::default() }
     }
 
     /// One call a day for so many days.
-    pub(super) fn daily(mut self, days: u32, record: &Value) -> Self {
+    pub(in crate::rules) fn daily(mut self, days: u32, record: &Value) -> Self {
         for _ in 0..days {
             self.judge(record);
             self.hour += 24;
@@ -93,13 +93,13 @@ impl Scene {
     }
 
     /// Days in which nothing happens.
-    pub(super) fn quiet(mut self, days: i64) -> Self {
+    pub(in crate::rules) fn quiet(mut self, days: i64) -> Self {
         self.hour += 24 * days;
         self
     }
 
     /// What `rule` finds in one more call, some minutes after the last.
-    pub(super) fn then(&mut self, rule: &str, record: &Value) -> Option<Severity> {
+    pub(in crate::rules) fn then(&mut self, rule: &str, record: &Value) -> Option<Severity> {
         let found = self.judge(record);
         found.into_iter().find(|(id, _)| id == rule).map(|(_, severity)| severity)
     }
