@@ -39,6 +39,9 @@ pub struct Alert {
     pub time: Timestamp,
     /// The highest severity of the findings.
     pub severity: Severity,
+    /// How unlike the role's baseline the call is, in bits; absent where none was used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub surprise: Option<f64>,
     /// One line: what happened.
     pub title: String,
     /// The role, where there is one.
@@ -216,7 +219,12 @@ pub fn is_about_caller(event: &Event, findings: &[Finding]) -> bool {
 impl Alert {
     /// The alert about `event`, or `None` without findings.
     #[must_use]
-    pub fn new(event: &Event, findings: Vec<Finding>, message: Message) -> Option<Self> {
+    pub fn new(
+        event: &Event,
+        findings: Vec<Finding>,
+        surprise: Option<f64>,
+        message: Message,
+    ) -> Option<Self> {
         let severity = worst(&findings)?;
         let about_caller = is_about_caller(event, &findings);
         let call = event.call();
@@ -230,6 +238,7 @@ impl Alert {
             revision: message.revision,
             time: call.time,
             severity,
+            surprise: surprise.map(|bits| (bits * 10.0).round().max(0.0) / 10.0),
             title: title(event, &findings, message.becomes_normal),
             role: role_view(event).filter(|_| !about_caller),
             principal: principal_view(event),
@@ -257,7 +266,10 @@ impl Alert {
 
 /// `OrgAdmin assumed by alice without MFA`, or what was called where there is no role.
 fn title(event: &Event, findings: &[Finding], becomes_normal: bool) -> String {
-    let who = event.call().principal.display();
+    let who = match event {
+        Event::Assumption(it) => it.who(),
+        Event::TrustChange(_) | Event::SignIn(_) => event.call().principal.display(),
+    };
     let what = match event {
         Event::Assumption(it) => match &it.target {
             Target::Role { .. } if is_about_caller(event, findings) => {

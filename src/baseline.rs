@@ -11,6 +11,7 @@ mod fold;
 mod novelty;
 mod seen;
 mod shape;
+mod small_map;
 mod table;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ use serde::{Deserialize, Serialize};
 use crate::event::CallerClass;
 use crate::id::{Network, UniqueId};
 use crate::text::Text;
+
+use self::small_map::SmallMap;
 
 pub use days::Days;
 pub use denials::Denials;
@@ -104,7 +107,7 @@ pub type Value = (Dimension, String);
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Habits {
-    tables: BTreeMap<Dimension, Table>,
+    tables: SmallMap<Dimension, Table>,
 }
 
 impl Habits {
@@ -151,13 +154,17 @@ impl Habits {
 
     fn learn(&mut self, values: &[Value], time: Timestamp) {
         for (dimension, value) in values {
-            self.tables.entry(*dimension).or_default().learn(value, time);
+            if let Some(table) = self.tables.get_or_default(*dimension) {
+                table.learn(value, time);
+            }
         }
     }
 
     fn join(&mut self, other: &Self) {
-        for (dimension, table) in &other.tables {
-            self.tables.entry(*dimension).or_default().join(table);
+        for (dimension, table) in other.tables.iter() {
+            if let Some(mine) = self.tables.get_or_default(*dimension) {
+                mine.join(table);
+            }
         }
     }
 }
@@ -168,7 +175,7 @@ pub struct RoleBaseline {
     /// The role's unique id. A role created again under the same name has another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     id: Option<UniqueId>,
-    habits: BTreeMap<CallerClass, Habits>,
+    habits: SmallMap<CallerClass, Habits>,
     /// When somebody other than a service last took the role without an alert.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last_taken: Option<Timestamp>,
@@ -240,7 +247,9 @@ impl RoleBaseline {
             *self = Self::default();
         }
         self.id = self.id.take().or_else(|| id.cloned());
-        self.habits.entry(class).or_default().learn(values, time);
+        if let Some(habits) = self.habits.get_or_default(class) {
+            habits.learn(values, time);
+        }
         if class != CallerClass::Service {
             self.last_taken = self.last_taken.max(Some(time));
         }
@@ -269,8 +278,10 @@ impl RoleBaseline {
             return;
         }
         self.id = self.id.take().or_else(|| other.id.clone());
-        for (class, habits) in &other.habits {
-            self.habits.entry(*class).or_default().join(habits);
+        for (class, habits) in other.habits.iter() {
+            if let Some(mine) = self.habits.get_or_default(*class) {
+                mine.join(habits);
+            }
         }
         self.last_taken = self.last_taken.max(other.last_taken);
         self.folds.join(&other.folds);
@@ -358,7 +369,12 @@ impl Caller {
     #[must_use]
     pub fn last_active(&self) -> Option<Timestamp> {
         let seen = self.habits.iter().flat_map(|(_, table)| table.iter()).map(|(_, it)| it.last);
-        seen.max().max(self.folds.last_seen()).max(self.label.as_ref().map(|label| label.time))
+        let label = self.label.as_ref().map(|label| label.time);
+        let sign_in = self.sign_ins.keys().next_back().copied();
+        [seen.max(), self.folds.last_seen(), label, sign_in, self.denials.last()]
+            .into_iter()
+            .max()
+            .flatten()
     }
 
     /// Takes in what another copy of the same history has seen.

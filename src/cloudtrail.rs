@@ -22,9 +22,10 @@ pub enum ReadError {
     /// Nothing can be ordered or judged without a time.
     #[error("it has no `eventTime`")]
     NoTime,
-    /// The time is there and is none.
-    #[error("its `eventTime` `{0}` is not a time")]
-    BadTime(String),
+    /// The time is there and is none. What stands there is not told: in a broken log it may be
+    /// anything.
+    #[error("its `eventTime` is not a time")]
+    BadTime,
     /// A granted assumption has to say of which role.
     #[error("it is a granted `{0}` that names no role")]
     NoRole(&'static str),
@@ -101,7 +102,7 @@ fn event_time(record: &Value) -> Result<jiff::Timestamp, ReadError> {
         Some(Value::String(raw)) => raw.clone(),
         Some(other) => other.to_string(),
     };
-    time::event_time(&raw).ok_or_else(|| ReadError::BadTime(crate::text::inline(&raw)))
+    time::event_time(&raw).ok_or(ReadError::BadTime)
 }
 
 fn event_key(record: &Value, account: Option<AccountId>) -> EventKey {

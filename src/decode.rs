@@ -5,6 +5,7 @@
 
 mod envelope;
 mod gzip;
+mod resync;
 mod scan;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,8 +35,10 @@ pub struct Decoded {
     pub records: Vec<(Place, Value)>,
     /// Well-formed records that do not concern rolewatch.
     pub other: u64,
-    /// What could not be decoded.
+    /// What could not be decoded: of the records the first 1,000.
     pub faults: Vec<Fault>,
+    /// Further records that could not be decoded, of which nothing else is kept.
+    pub more_faults: u64,
 }
 
 /// Where in the inflated input something stood.
@@ -62,8 +65,8 @@ pub enum InputFault {
     /// Nothing in it.
     #[error("it is empty")]
     Empty,
-    /// No JSON anywhere.
-    #[error("it is not JSON (it begins with `{0}`): give CloudTrail logs, plain or gzip")]
+    /// No JSON anywhere; what there is instead, in words that show nothing of it.
+    #[error("it is not JSON (it begins with {0}): give CloudTrail logs, plain or gzip")]
     NotJson(String),
     /// Some producer aggregated several records into one.
     #[error(
@@ -79,6 +82,15 @@ pub enum InputFault {
     /// More inflated bytes than allowed.
     #[error("it inflates to more than {0} bytes and was read up to there: inflate it and split it")]
     TooLarge(usize),
+    /// Something else stands behind compressed data that is whole.
+    #[error("{0} bytes behind the gzip data are not gzip and were passed over")]
+    BehindGzip(usize),
+    /// What stands around records is damaged: so many times, and first at this byte.
+    #[error(
+        "what stands around its records is damaged in {0} places, first at byte {1}: \
+         the records that were found there were read"
+    )]
+    Envelopes(u64, usize),
 }
 
 /// In which way compressed data is broken.
@@ -119,19 +131,24 @@ pub enum RecordFault {
 /// Decodes one input: a file, or the data of one Kinesis record.
 #[must_use]
 pub fn decode(bytes: &[u8], limits: Limits) -> Decoded {
+    let mut records = Vec::new();
+    let decoded = decode_each(bytes, limits, &mut |place, record| records.push((place, record)));
+    Decoded { records, ..decoded }
+}
+
+/// Decodes one input and hands its records out one by one, for all of them at once may take a
+/// thousand times the memory of a compressed input. The `records` of the answer are empty.
+pub fn decode_each(bytes: &[u8], limits: Limits, sink: &mut dyn FnMut(Place, Value)) -> Decoded {
     const KPL_MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
     if bytes.starts_with(&KPL_MAGIC) {
         return Decoded::of_fault(InputFault::KplAggregated);
     }
-    if !gzip::is_gzip(bytes) {
-        return envelope::decode(bytes, true);
-    }
-    let (inflated, fault) = gzip::inflate(bytes, limits.inflated_bytes);
-    let mut decoded = match (&fault, inflated.is_empty()) {
-        (Some(_), true) => Decoded::default(),
-        _ => envelope::decode(&inflated, fault.is_none()),
+    let opened = gzip::open(bytes, limits.inflated_bytes);
+    let mut decoded = match opened.bytes.is_empty() && !opened.whole {
+        true => Decoded::default(),
+        false => envelope::decode(&opened.bytes, opened.whole, sink),
     };
-    decoded.faults.extend(fault.map(Fault::Input));
+    decoded.faults.extend(opened.faults.into_iter().map(Fault::Input));
     decoded
 }
 
@@ -143,11 +160,23 @@ pub fn decode(bytes: &[u8], limits: Limits) -> Decoded {
 /// not be held.
 #[must_use]
 pub fn pieces(bytes: &[u8], limits: Limits, wanted: &BTreeSet<u64>) -> BTreeMap<u64, Vec<u8>> {
-    if !gzip::is_gzip(bytes) {
-        return envelope::pieces(bytes, true, wanted);
+    let opened = gzip::open(bytes, limits.inflated_bytes);
+    envelope::pieces(&opened.bytes, opened.whole, wanted)
+}
+
+/// What `bytes` begin with, in words that show no more of them than one character: what stands
+/// where a record is expected can be a session token as well.
+fn describe(bytes: &[u8]) -> String {
+    const LONGEST_CHARACTER: usize = 4;
+    let bytes = bytes.trim_ascii_start();
+    let head = bytes.get(..LONGEST_CHARACTER).unwrap_or(bytes);
+    let text = head.utf8_chunks().next().map(|chunk| chunk.valid()).unwrap_or_default();
+    match text.chars().next() {
+        Some(first) if !first.is_control() => {
+            format!("`{}`", crate::text::escape_controls(first.encode_utf8(&mut [0; 4])))
+        }
+        _ => "binary data".to_owned(),
     }
-    let (inflated, fault) = gzip::inflate(bytes, limits.inflated_bytes);
-    envelope::pieces(&inflated, fault.is_none(), wanted)
 }
 
 impl Decoded {

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use crate::alert::{Alert, Message, is_about_caller};
-use crate::baseline::{Caller, Dimension, FoldKey, Folds, Label, Repeat, RoleBaseline, Value};
+use crate::baseline::{
+    Caller, Dimension, FoldKey, Folds, Habits, Label, Repeat, RoleBaseline, Value,
+};
 use crate::config::Config;
 use crate::event::{
-    Assumption, Event, ExternalIdUse, Principal, PrincipalKey, PrincipalKind, SignIn, SignInKind,
+    Assumption, Event, ExternalIdUse, Principal, PrincipalKind, SignIn, SignInKind,
 };
 use crate::finding::{Finding, Ground, worst};
 use crate::profile;
 use crate::rules::{self, Case};
 use crate::severity::Severity;
-use crate::state::{Change, Changes, FirstCopy, Person, State, Subject};
+use crate::state::{Change, Changes, FirstCopy, SharedCall, State, Subject};
 use crate::surprise::{Surprise, is_person};
 use crate::text::Text;
 
@@ -56,12 +58,12 @@ pub fn judge(state: &State<'_>, config: &Config, event: &Event, mode: Mode) -> V
     }
     let event = &with_known_name(state, event);
     let first = match event {
-        Event::Assumption(_) => call.shared_id.as_ref().and_then(|id| state.first_copy(id)),
+        Event::Assumption(it) => first_copy(state, it),
         Event::TrustChange(_) | Event::SignIn(_) => None,
     };
     let found = match mode {
-        Mode::Watch => find(state, config, event),
-        Mode::Learn => Vec::new(),
+        Mode::Watch => find(state, config, event, first.as_deref()),
+        Mode::Learn => Found::default(),
     };
     let mut judged = match first {
         None => fresh(state, event, found),
@@ -73,20 +75,32 @@ pub fn judge(state: &State<'_>, config: &Config, event: &Event, mode: Mode) -> V
     Verdict::Judged(judged)
 }
 
+/// The copy of the same call that came first, if another account's did.
+fn first_copy(state: &State<'_>, it: &Assumption) -> Option<Arc<FirstCopy>> {
+    let first = state.first_copy(it.call.shared_id.as_ref()?)?;
+    first.call.is_shared_with(&SharedCall::of(it)).then_some(first)
+}
+
 /// A call of which this is the first copy, or the only one.
-fn fresh(state: &State<'_>, event: &Event, found: Vec<Finding>) -> Judged {
+fn fresh(state: &State<'_>, event: &Event, found: Found) -> Judged {
     let decided = Decision::of(state, event, found);
     let mut changes = Changes::new();
     if decided.teaches {
         changes.extend(lessons(event));
     }
-    if let (Event::Assumption(it), Some(shared_id)) = (event, &event.call().shared_id) {
+    if let (Event::Assumption(it), Some(shared_id)) = (event, &event.call().shared_id)
+        && state.first_copy(shared_id).is_none()
+    {
+        let complete = it.call.principal.kind != PrincipalKind::AwsAccount;
         changes.push(Change::SawCopy {
             shared_id: shared_id.clone(),
             copy: FirstCopy {
-                complete: it.call.principal.kind != PrincipalKind::AwsAccount,
+                call: SharedCall::of(it),
+                // Of a complete copy nobody will ask again.
+                surprise: decided.found.surprise.clone().filter(|_| !complete),
+                complete,
                 revision: u32::from(decided.is_sent()),
-                findings: decided.findings.clone(),
+                findings: decided.found.findings.clone(),
             },
         });
     }
@@ -95,7 +109,7 @@ fn fresh(state: &State<'_>, event: &Event, found: Vec<Finding>) -> Judged {
 
 /// A further copy of a call. One that names the caller in full completes one that did not: what
 /// only it can show is learned, and what only now becomes true goes out as the next revision.
-fn copy(state: &State<'_>, event: &Event, found: Vec<Finding>, first: &FirstCopy) -> Judged {
+fn copy(state: &State<'_>, event: &Event, found: Found, first: &FirstCopy) -> Judged {
     let nothing = Judged { joined: true, alert: None, repeat: false, changes: Changes::new() };
     let (Event::Assumption(it), Some(shared_id)) = (event, &event.call().shared_id) else {
         return nothing;
@@ -103,49 +117,59 @@ fn copy(state: &State<'_>, event: &Event, found: Vec<Finding>, first: &FirstCopy
     if first.complete || it.call.principal.kind == PrincipalKind::AwsAccount {
         return nothing;
     }
-    let mut all = first.findings.clone();
-    all.extend(
-        found.into_iter().filter(|new| first.findings.iter().all(|old| old.rule != new.rule)),
-    );
+    let worse = |new: &Finding| {
+        let known = first.findings.iter().find(|old| old.rule == new.rule);
+        known.is_none_or(|old| old.severity < new.severity)
+    };
+    let (news, mut all): (Vec<Finding>, _) =
+        (found.findings.iter().filter(|it| worse(it)).cloned().collect(), first.findings.clone());
+    all.retain(|old| news.iter().all(|new| new.rule != old.rule));
+    let is_news = !news.is_empty();
+    all.extend(news);
     rules::sort(&mut all);
-    let is_news = all.len() > first.findings.len();
-    let decided = Decision::of(state, event, if is_news { all.clone() } else { Vec::new() });
+    let findings = if is_news { all.clone() } else { Vec::new() };
+    let decided = Decision::of(state, event, Found { findings, surprise: found.surprise });
     let mut changes = Changes::new();
-    if worst(&all).is_none_or(|severity| severity < Severity::Medium) {
+    if all.is_empty() {
         changes.extend(completing_lessons(it));
     }
     let revision = first.revision + u32::from(decided.is_sent());
     changes.push(Change::SawCopy {
         shared_id: shared_id.clone(),
-        copy: FirstCopy { complete: true, revision, findings: all },
+        copy: FirstCopy {
+            call: first.call.clone(),
+            surprise: None,
+            complete: true,
+            revision,
+            findings: all,
+        },
     });
     decided.into_judged(event, revision.max(1), true, changes)
 }
 
 /// What is done about the findings on one call.
 struct Decision {
-    findings: Vec<Finding>,
+    found: Found,
     /// Subject, kind, severity and what to do; absent without findings.
     fold: Option<(Subject, FoldKey, Severity, Repeat)>,
     teaches: bool,
 }
 
 impl Decision {
-    fn of(state: &State<'_>, event: &Event, found: Vec<Finding>) -> Self {
+    fn of(state: &State<'_>, event: &Event, found: Found) -> Self {
         let time = event.call().time;
-        let Some(severity) = worst(&found) else {
-            return Self { findings: found, fold: None, teaches: true };
+        let Some(severity) = worst(&found.findings) else {
+            return Self { found, fold: None, teaches: true };
         };
-        let subject = subject(event, &found);
-        let key = fold_key(event, &found);
+        let subject = subject(event, &found.findings);
+        let key = fold_key(state, event, &found.findings);
         let fold_state = FoldState::of(state, &subject);
-        let adoptable = found.iter().all(|finding| finding.ground == Ground::Habit);
+        let adoptable = found.findings.iter().all(|it| it.ground == Ground::Habit);
         let first = Repeat::Send { repeats: 0, event_ids: Vec::new() };
         let repeat =
             fold_state.folds().map_or(first, |folds| folds.judge(&key, severity, time, adoptable));
         let normal = matches!(repeat, Repeat::Adopt { .. } | Repeat::Normal);
-        let teaches = normal || severity < Severity::Medium;
-        Self { findings: found, fold: Some((subject, key, severity, repeat)), teaches }
+        Self { found, fold: Some((subject, key, severity, repeat)), teaches: normal }
     }
 
     fn is_sent(&self) -> bool {
@@ -175,7 +199,14 @@ impl Decision {
         let is_repeat = repeat == Repeat::Count;
         let event_id = call.event_id().cloned();
         changes.push(Change::Fold { subject, key, severity, time: call.time, event_id, repeat });
-        let alert = message.and_then(|message| Alert::new(event, self.findings, message));
+        let alert = message.and_then(|message| {
+            Alert::new(
+                event,
+                self.found.findings,
+                self.found.surprise.map(|it| it.total()),
+                message,
+            )
+        });
         Judged { joined, alert: alert.map(Box::new), repeat: is_repeat, changes }
     }
 }
@@ -202,9 +233,17 @@ impl FoldState {
     }
 }
 
+/// What is wrong with a call.
+#[derive(Debug, Clone, Default)]
+struct Found {
+    findings: Vec<Finding>,
+    /// How unlike the role's baseline the call is; absent where none was used.
+    surprise: Option<Surprise>,
+}
+
 /// Everything that is wrong with an event: what the rules find, less what is exempt, raised to
 /// the floor declared for the role.
-fn find(state: &State<'_>, config: &Config, event: &Event) -> Vec<Finding> {
+fn find(state: &State<'_>, config: &Config, event: &Event, first: Option<&FirstCopy>) -> Found {
     let call = event.call();
     let assumption = match event {
         Event::Assumption(it) => Some(it),
@@ -215,10 +254,12 @@ fn find(state: &State<'_>, config: &Config, event: &Event) -> Vec<Finding> {
         .and_then(|role| state.role(role))
         .filter(|role| !role.is_of_another(assumption.and_then(Assumption::role_id)));
     let caller = call.principal.key().and_then(|key| state.caller(&key));
-    let surprise = assumption.and_then(|it| Surprise::of(it, role.as_deref(), caller.as_deref()));
+    let surprise = match first {
+        Some(first) => first.surprise.clone(),
+        None => assumption.and_then(|it| Surprise::of(it, role.as_deref(), caller.as_deref())),
+    };
     let expected = arn.map(|role| config.expected(role)).unwrap_or_default();
-    let namesake = assumption.and_then(|it| namesake(state, it));
-    let mut findings = rules::check(&Case {
+    let case = Case {
         event,
         role: role.as_deref(),
         caller: caller.as_deref(),
@@ -226,27 +267,45 @@ fn find(state: &State<'_>, config: &Config, event: &Event) -> Vec<Finding> {
         expected: &expected,
         tuning: config.tuning(),
         knows_account: call.principal.account.is_some_and(|it| state.knows_account(it)),
-        namesake: namesake.as_ref(),
+        bears_anothers_name: assumption
+            .is_some_and(|it| bears_anothers_name(state, it, surprise.as_ref())),
         is_context: false,
-    });
-    findings.retain(|it| config.exempt(&it.rule, arn, &call.principal, call.time).is_none());
-    if let (Some(floor), true) = (expected.severity, call.granted()) {
+    };
+    let accepted =
+        |it: &Finding| config.exempt(&it.rule, arn, &call.principal, call.time).is_some();
+    let mut findings = rules::check(&case);
+    findings.retain(|it| !accepted(it));
+    let mut beside = rules::beside(&case, &findings);
+    beside.retain(|it| !accepted(it));
+    findings.append(&mut beside);
+    if let Some(floor) = expected.severity {
         findings.iter_mut().for_each(|finding| finding.severity = finding.severity.max(floor));
     }
-    findings
+    rules::sort(&mut findings);
+    Found { findings, surprise }
 }
 
-/// Another person whose name the session bears. A role session that hands its own name on is
-/// whoever it was before.
-fn namesake(state: &State<'_>, it: &Assumption) -> Option<PrincipalKey> {
+/// Whether the session bears the name of a person who is not the caller. A person of the same
+/// name is the same person with another key, a role session that hands its own name on is
+/// whoever it was before, and what a machine has been seen with is not borrowed.
+fn bears_anothers_name(state: &State<'_>, it: &Assumption, surprise: Option<&Surprise>) -> bool {
     let principal = &it.call.principal;
-    let own = principal.key()?;
-    let name =
-        it.session.name.as_ref().filter(|name| principal.session_name.as_ref() != Some(name))?;
-    match state.person(&name.as_str().to_lowercase())? {
-        Person::One(owner) if owner != own => Some(owner),
-        Person::One(_) | Person::Many => None,
-    }
+    let Some(name) = &it.session.name else { return false };
+    let own_name = principal.name.as_ref().map(Text::as_str);
+    // People's names are built alike, so of a person only the name itself can tell.
+    let is_new = surprise.is_none_or(|it| it.part(Dimension::SessionName).is_some());
+    (is_new || is_person(it))
+        && principal.session_name.as_ref() != Some(name)
+        && !is_name_of(name.as_str(), own_name)
+        && state.is_person(&name.as_str().to_lowercase())
+}
+
+/// Whether a session name is a person's own: `alice`, or an address like `alice@corp.example`.
+fn is_name_of(session_name: &str, own_name: Option<&str>) -> bool {
+    let local_part = session_name.split('@').next().unwrap_or_default();
+    own_name.is_some_and(|own| {
+        own.eq_ignore_ascii_case(session_name) || own.eq_ignore_ascii_case(local_part)
+    })
 }
 
 /// The event with the caller's ARN and name, where this record does not tell them and an
@@ -284,10 +343,11 @@ fn subject(event: &Event, findings: &[Finding]) -> Subject {
 
 /// The kind of an alert: who, which rules, and the evidence in which a second attacker would
 /// differ from the first.
-fn fold_key(event: &Event, findings: &[Finding]) -> FoldKey {
+fn fold_key(state: &State<'_>, event: &Event, findings: &[Finding]) -> FoldKey {
     let call = event.call();
     let principal = call.principal.key_or_unnamed();
-    let network = call.address.network();
+    let network = telling_network(state, event);
+    let borrowed = findings.iter().find_map(|it| it.evidence.get("borrowed_name")?.as_str());
     // What is told beside an urgent finding does not make another kind of it.
     let floor = worst(findings).map_or(Severity::Low, |worst| worst.min(Severity::Medium));
     let telling = findings.iter().filter(|finding| finding.severity >= floor);
@@ -302,8 +362,33 @@ fn fold_key(event: &Event, findings: &[Finding]) -> FoldKey {
         Event::TrustChange(_) | Event::SignIn(_) => String::new(),
     };
     let granted = if call.granted() { "granted" } else { "refused" };
-    let fixed = [principal.as_str(), network.as_str(), &external_id, call.name, granted];
+    let borrowed = borrowed.unwrap_or_default();
+    let fixed = [principal.as_str(), &network, &external_id, borrowed, call.name, granted];
     FoldKey::of(fixed.into_iter().chain(rules))
+}
+
+/// The network of a call, where it tells one attacker from another: not a provider's, and not
+/// one of the ever-changing networks that this role or this caller is used to.
+fn telling_network(state: &State<'_>, event: &Event) -> String {
+    const KNOWN_DAYS: u32 = 4;
+    const VOLATILE_BITS: f64 = 2.0;
+    let call = event.call();
+    if !profile::has_network_of_its_own(call) {
+        return String::new();
+    }
+    let changes = |habits: &Habits| {
+        let turnover = habits.turnover(Dimension::Network);
+        turnover.value_days >= KNOWN_DAYS && turnover.bits_of_new() < VOLATILE_BITS
+    };
+    let caller = call.principal.key().and_then(|key| state.caller(&key));
+    let of_caller = caller.is_some_and(|caller| changes(caller.habits()));
+    let of_role = match event {
+        Event::Assumption(it) => it.role().and_then(|role| state.role(role)).is_some_and(|role| {
+            role.habits(call.principal.class(it.role_account())).is_some_and(changes)
+        }),
+        Event::TrustChange(_) | Event::SignIn(_) => false,
+    };
+    if of_caller || of_role { String::new() } else { call.address.network().as_str().to_owned() }
 }
 
 /// What an event teaches when nothing is wrong with it. A refused call teaches nothing: whoever
@@ -358,18 +443,15 @@ fn role_lesson(it: &Assumption, values: Vec<Value>) -> Changes {
     vec![Change::LearnRole { role, id, class, values, time: it.call.time }]
 }
 
-/// The names that a person goes by: their own, and the address that they name sessions after.
+/// The names that a person goes by: their own, and an address that begins with it. Any other
+/// name in a session may be a colleague's.
 fn people(it: &Assumption) -> impl Iterator<Item = Change> {
     let principal = &it.call.principal;
-    let address = it.session.name.as_ref().filter(|name| name.as_str().contains('@'));
-    let names = [principal.name.as_ref(), address].into_iter().flatten().filter(|_| is_person(it));
-    let caller = principal.key();
-    names.filter_map(move |name| {
-        Some(Change::KnowPerson {
-            name: name.as_str().to_lowercase().into(),
-            caller: caller.clone()?,
-        })
-    })
+    let own = principal.name.as_ref();
+    let address =
+        it.session.name.as_ref().filter(|name| is_name_of(name.as_str(), own.map(Text::as_str)));
+    let names = [own, address].into_iter().flatten().filter(|_| is_person(it));
+    names.map(|name| Change::KnowPerson(name.as_str().to_lowercase().into()))
 }
 
 /// A refusal is remembered with the caller: trying many roles is told by it.

@@ -208,6 +208,20 @@ impl Assumption {
         }
     }
 
+    /// The caller in a few words, for a sentence; with the account where it is not the role's.
+    #[must_use]
+    pub fn who(&self) -> String {
+        let principal = &self.call.principal;
+        let who = principal.display();
+        match principal.account {
+            Some(account) if self.role().is_some() && self.role_account() != Some(account) => {
+                let account = account.to_string();
+                if who.contains(&account) { who } else { format!("{who} of {account}") }
+            }
+            _ => who,
+        }
+    }
+
     /// The role's unique id, where the answer told it.
     #[must_use]
     pub fn role_id(&self) -> Option<&UniqueId> {

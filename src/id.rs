@@ -160,19 +160,6 @@ impl RoleArn {
     pub fn is_service_linked(&self) -> bool {
         self.0.contains(":role/aws-service-role/")
     }
-
-    /// The ARN for a role of which only account, path and name are known.
-    ///
-    /// # Errors
-    /// Refuses a path or name that IAM would not accept.
-    pub fn from_parts(
-        partition: &str,
-        account: AccountId,
-        path: &str,
-        name: &str,
-    ) -> Result<Self, IdError> {
-        format!("arn:{partition}:iam::{account}:role{path}{name}").parse()
-    }
 }
 
 struct RoleArnParts<'a> {

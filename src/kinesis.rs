@@ -7,13 +7,16 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::cloudtrail;
 use crate::dead_letter::{DeadLetter, Kind, Lost, Reference};
-use crate::decode::{Decoded, Fault, Limits, decode, pieces};
+use crate::decode::{Fault, Limits, decode_each, pieces};
 use crate::event::Event;
 use crate::pipeline::Unit;
 
 /// Most bytes that one Kinesis record may inflate to. CloudWatch Logs puts at most 1 MB of gzip
 /// into one, about 10 MB of text; a bomb of the same size would inflate to a gigabyte.
 const LIMITS: Limits = Limits { inflated_bytes: 64 << 20 };
+
+/// Most dead letters about one Kinesis record; where there would be more, one carries all of it.
+const MOST_PIECES: u64 = 100;
 
 /// How far an event may be ahead of its arrival. Whoever can put records can invent times; clocks
 /// that differ by more are not believed.
@@ -45,14 +48,16 @@ pub struct Unpacked {
     pub other: u64,
     /// What can never be judged.
     pub lost: Vec<Lost>,
+    /// Records that can never be judged beyond those in `lost`, one of which stands for them.
+    pub more_lost: u64,
 }
 
 impl Unpacked {
     /// What the transaction takes.
     #[must_use]
     pub fn unit(&self) -> Unit<'_> {
-        let Self { events, numbers, other, lost } = self;
-        Unit { events, numbers, other: *other, lost }
+        let Self { events, numbers, other, lost, more_lost } = self;
+        Unit { events, numbers, other: *other, lost, more_lost: *more_lost }
     }
 }
 
@@ -67,35 +72,36 @@ pub fn unpack(arrived: &Arrived<'_>) -> Unpacked {
 }
 
 fn unpacked(arrived: &Arrived<'_>) -> Unpacked {
-    let Decoded { records, other, faults } = decode(arrived.data, LIMITS);
-    let mut unpacked = Unpacked { other, ..Unpacked::default() };
-    let mut events = Vec::with_capacity(records.len());
-    let mut lose = |record: Option<u64>, kind: Kind, reason: String| {
-        unpacked.lost.push(Lost { record, kind, reason });
-    };
-    for (place, record) in records {
-        let number = Some(place.record);
+    let (mut events, mut lost, mut other) = (Vec::new(), Vec::new(), 0);
+    let decoded = decode_each(arrived.data, LIMITS, &mut |place, record| {
+        let lose = |kind, reason| Lost { record: Some(place.record), kind, reason };
         match cloudtrail::read(&record) {
             Ok(Some(event)) => match future(&event, arrived.time) {
                 None => events.push((place.record, event)),
-                Some(reason) => lose(number, Kind::FromTheFuture, reason),
+                Some(reason) => lost.push(lose(Kind::FromTheFuture, reason)),
             },
-            Ok(None) => unpacked.other += 1,
-            Err(error) => lose(number, Kind::NotUnderstood, error.to_string()),
+            Ok(None) => other += 1,
+            Err(error) => lost.push(lose(Kind::NotUnderstood, error.to_string())),
         }
+    });
+    lost.extend(decoded.faults.into_iter().map(|fault| {
+        let (record, reason) = match fault {
+            Fault::Input(fault) => (None, fault.to_string()),
+            Fault::Record(place, fault) => (Some(place.record), fault.to_string()),
+        };
+        Lost { record, kind: Kind::Undecodable, reason }
+    }));
+    let all = lost.len() as u64 + decoded.more_faults;
+    if all > MOST_PIECES {
+        // One letter with all of it goes out in time; thousands would hold up the shard.
+        let reason = format!("{all} records in it cannot be judged");
+        lost = vec![Lost { record: None, kind: Kind::Undecodable, reason }];
     }
-    for fault in faults {
-        match fault {
-            Fault::Input(fault) => lose(None, Kind::Undecodable, fault.to_string()),
-            Fault::Record(place, fault) => {
-                lose(Some(place.record), Kind::Undecodable, fault.to_string());
-            }
-        }
-    }
+    let more_lost = all.saturating_sub(lost.len() as u64);
     // What a record issued comes before what uses it, within the same second.
     events.sort_by(|a, b| a.1.order().cmp(&b.1.order()));
-    (unpacked.numbers, unpacked.events) = events.into_iter().unzip();
-    unpacked
+    let (numbers, events) = events.into_iter().unzip();
+    Unpacked { events, numbers, other: other + decoded.other, lost, more_lost }
 }
 
 /// What is wrong with the time of an event, if it claims to come from the future.

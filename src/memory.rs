@@ -6,20 +6,20 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use dashmap::DashMap;
+use dashmap::{DashMap, DashSet};
 use jiff::Timestamp;
 
 use crate::baseline::{Caller, RoleBaseline};
 use crate::event::{EventKey, PrincipalKey};
 use crate::id::{AccountId, EventId, RoleArn};
 use crate::pipeline::Remember;
-use crate::state::{FirstCopy, Memory, Overlay, Person};
+use crate::state::{FirstCopy, Memory, Overlay};
 
 /// How much is remembered at most.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// Values, refusals and folds over all roles; and as many over all callers. One weighs about
-    /// 150 bytes.
+    /// 300 bytes, its share of maps and keys included.
     pub weight: usize,
     /// Records remembered for dropping duplicates, and calls for joining their copies.
     pub recent: usize,
@@ -28,10 +28,10 @@ pub struct Bounds {
 }
 
 impl Default for Bounds {
-    /// A million values each for roles and callers: some hundred thousand roles with three
-    /// principals and eight networks.
+    /// Half a million values each for roles and callers, about 300 MB when both are full: some
+    /// twenty thousand roles with three principals and eight networks.
     fn default() -> Self {
-        Self { weight: 1_000_000, recent: 100_000, names: 100_000 }
+        Self { weight: 500_000, recent: 100_000, names: 100_000 }
     }
 }
 
@@ -44,7 +44,7 @@ pub struct WorkingSet {
     seen: Fifo<EventKey, ()>,
     copies: Fifo<EventId, Arc<FirstCopy>>,
     accounts: DashMap<AccountId, ()>,
-    people: DashMap<Arc<str>, Person>,
+    people: DashSet<Arc<str>>,
     evicted: AtomicU64,
 }
 
@@ -65,7 +65,7 @@ impl WorkingSet {
             seen: Fifo::default(),
             copies: Fifo::default(),
             accounts: DashMap::new(),
-            people: DashMap::new(),
+            people: DashSet::new(),
             evicted: AtomicU64::new(0),
         }
     }
@@ -93,9 +93,9 @@ impl WorkingSet {
                 self.accounts.insert(account, ());
             }
         }
-        for (name, person) in overlay.people {
-            if self.people.len() < self.bounds.names || self.people.contains_key(&name) {
-                self.people.insert(name, person);
+        for name in overlay.people {
+            if self.people.len() < self.bounds.names {
+                self.people.insert(name);
             }
         }
         let evicted = self.roles.evict(self.bounds.weight) + self.callers.evict(self.bounds.weight);
@@ -125,10 +125,8 @@ impl WorkingSet {
     pub fn parts(&self) -> Parts {
         let mut accounts: Vec<_> = self.accounts.iter().map(|entry| *entry.key()).collect();
         accounts.sort_unstable();
-        let entries = self.people.iter();
-        let mut people: Vec<_> =
-            entries.map(|entry| (Arc::clone(entry.key()), entry.value().clone())).collect();
-        people.sort();
+        let mut people: Vec<_> = self.people.iter().map(|name| Arc::clone(name.key())).collect();
+        people.sort_unstable();
         let copies = self.copies.order.iter();
         Parts {
             roles: self.roles.sorted(),
@@ -166,7 +164,7 @@ pub struct Parts {
     /// Accounts that take part in what is normal.
     pub accounts: Vec<AccountId>,
     /// Names of people.
-    pub people: Vec<(Arc<str>, Person)>,
+    pub people: Vec<Arc<str>>,
     /// The records judged last, oldest first.
     pub recent: Vec<EventKey>,
     /// The calls of which copies may still come, oldest first.
@@ -200,8 +198,8 @@ impl Memory for WorkingSet {
         self.accounts.contains_key(&account)
     }
 
-    fn person(&self, name: &str) -> Option<Person> {
-        self.people.get(name).map(|entry| entry.value().clone())
+    fn is_person(&self, name: &str) -> bool {
+        self.people.contains(name)
     }
 }
 

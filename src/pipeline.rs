@@ -98,6 +98,8 @@ pub struct Unit<'a> {
     pub other: u64,
     /// What of it can never be judged.
     pub lost: &'a [Lost],
+    /// Records that can never be judged beyond those in `lost`, one of which stands for them.
+    pub more_lost: u64,
 }
 
 /// The outside of a transaction.
@@ -219,7 +221,7 @@ impl JudgedUnit {
 
     fn count(&self, unit: &Unit<'_>, report: &mut Report) {
         report.other += unit.other;
-        report.undecodable += self.lost.len() as u64;
+        report.undecodable += self.lost.len() as u64 + unit.more_lost;
         for (event, verdict) in unit.events.iter().zip(&self.verdicts) {
             match verdict {
                 None => {}

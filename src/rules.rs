@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 
 use crate::baseline::{Caller, Dimension, Habits, RoleBaseline};
 use crate::config::{Expected, Tuning};
-use crate::event::{Assumption, Event, PrincipalKey};
+use crate::event::{Assumption, Event};
 use crate::finding::{Finding, Ground, worst};
 use crate::severity::Severity;
 use crate::surprise::{Part, Surprise, UNUSUAL};
@@ -80,8 +80,8 @@ pub struct Case<'a> {
     pub tuning: &'a Tuning,
     /// Whether the caller's account takes part in what is normal, at any role.
     pub knows_account: bool,
-    /// Another person whose name the session bears.
-    pub namesake: Option<&'a PrincipalKey>,
+    /// Whether the session bears the name of a person who is not the caller.
+    pub bears_anothers_name: bool,
     /// Whether something else is wrong with the call, so that what is merely new is worth
     /// telling beside it.
     pub is_context: bool,
@@ -143,14 +143,14 @@ fn numbers(part: &Part, surprise: &Surprise) -> Map<String, Value> {
     }))
 }
 
-/// The numbers behind something new, in words: `48 calls showed 2 principals, and a new one is
-/// expected on one day in 60`.
+/// The numbers behind something new, in words: `48 calls showed 2 principals, and the chance
+/// that the next is new is about 1 in 60`.
 fn experience(part: &Part) -> String {
     let (one, many) = part.dimension.words();
     let noun = plural(u64::from(part.turnover.values), one, many);
-    let days = 1.0 / part.turnover.chance_of_new().max(f64::MIN_POSITIVE);
+    let times = 1.0 / part.turnover.chance_of_new().max(f64::MIN_POSITIVE);
     let calls = plural(part.calls, "call", "calls");
-    format!("{calls} showed {noun}, and a new one is expected on one day in {days:.0}")
+    format!("{calls} showed {noun}, and the chance that the next is new is about 1 in {times:.0}")
 }
 
 /// An object of evidence from `json!({…})`.
@@ -167,19 +167,25 @@ pub fn by_id(id: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.id == id)
 }
 
-/// Everything that the rules find in one case, most urgent first. Beside a finding of medium
-/// severity or more, what is new about the call is told too, as low.
+/// Everything that the rules find in one case, most urgent first.
 #[must_use]
 pub fn check(case: &Case<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = RULES.iter().filter_map(|rule| (rule.check)(case)).collect();
-    if worst(&findings) >= Some(Severity::Medium) {
-        let context = Case { is_context: true, ..*case };
-        let quiet = RULES.iter().filter(|rule| findings.iter().all(|it| it.rule != rule.id));
-        let beside: Vec<Finding> = quiet.filter_map(|rule| (rule.check)(&context)).collect();
-        findings.extend(beside.into_iter().map(|it| Finding { severity: Severity::Low, ..it }));
-    }
     sort(&mut findings);
     findings
+}
+
+/// What is new about a call beside findings of medium severity or more: told with them as low,
+/// and worth nothing alone.
+#[must_use]
+pub fn beside(case: &Case<'_>, findings: &[Finding]) -> Vec<Finding> {
+    if worst(findings) < Some(Severity::Medium) {
+        return Vec::new();
+    }
+    let context = Case { is_context: true, ..*case };
+    let quiet = RULES.iter().filter(|rule| findings.iter().all(|it| it.rule != rule.id));
+    let found = quiet.filter_map(|rule| (rule.check)(&context));
+    found.map(|it| Finding { severity: Severity::Low, ..it }).collect()
 }
 
 /// The order in which findings are told: most urgent first.

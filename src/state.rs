@@ -4,17 +4,18 @@
 //! [`Changes`]. A state is an overlay: what a batch has changed so far, over a [`Memory`] that
 //! knows nothing of it until the batch's alerts are out and the overlay is committed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::baseline::{Caller, FoldKey, Label, Repeat, RoleBaseline, Value};
-use crate::event::{CallerClass, EventKey, PrincipalKey};
+use crate::event::{Assumption, CallerClass, EventKey, PrincipalKey};
 use crate::finding::Finding;
-use crate::id::{AccountId, EventId, Network, RoleArn, UniqueId};
+use crate::id::{AccessKeyId, AccountId, EventId, Network, RoleArn, UniqueId};
 use crate::severity::Severity;
+use crate::surprise::Surprise;
 
 /// What is remembered from one batch to the next.
 pub trait Memory {
@@ -28,36 +29,63 @@ pub trait Memory {
     fn first_copy(&self, shared_id: &EventId) -> Option<Arc<FirstCopy>>;
     /// Whether somebody of the account was ever seen to take a role, or to receive records.
     fn knows_account(&self, account: AccountId) -> bool;
-    /// Whose name this is, if it is the name of one known person.
-    fn person(&self, name: &str) -> Option<Person>;
+    /// Whether this, in lower case, is a name that people go by.
+    fn is_person(&self, name: &str) -> bool;
 }
 
 /// The first copy of a call that came; another one may follow from the other account's trail.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FirstCopy {
+    /// The call as both copies tell it. Whoever makes a record up may choose its shared id.
+    pub call: SharedCall,
     /// Whether it named the caller in full. A later copy can complete only one that did not.
     pub complete: bool,
+    /// What was new about the call when it was judged: afterwards it may have been learned.
+    pub surprise: Option<Surprise>,
     /// The last revision of the alert that was sent for the call; 0 for none.
     pub revision: u32,
     /// What was found.
     pub findings: Vec<Finding>,
 }
 
-/// Who bears a name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Person {
-    /// One principal.
-    One(PrincipalKey),
-    /// Several, so that the name says nothing.
-    Many,
+/// What the copies of one call have in common.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SharedCall {
+    /// The account that received the copy; another copy is another account's.
+    pub account: Option<AccountId>,
+    /// When the call was made, as this copy tells it.
+    pub time: Timestamp,
+    /// The role that was asked for.
+    pub role: Option<RoleArn>,
+    /// The issued key.
+    pub access_key_id: Option<AccessKeyId>,
+    /// Who called.
+    pub caller: Option<PrincipalKey>,
 }
 
-impl Person {
-    /// Who bears the name if both are right.
+impl SharedCall {
+    /// How far the times of two copies lie apart at most. About a minute is seen in real trails.
+    const SKEW: SignedDuration = SignedDuration::from_mins(15);
+
+    /// The call, as one copy tells it.
     #[must_use]
-    pub fn join(&self, other: &Self) -> Self {
-        if self == other { self.clone() } else { Self::Many }
+    pub fn of(it: &Assumption) -> Self {
+        Self {
+            account: it.call.account,
+            time: it.call.time,
+            role: it.role().cloned(),
+            access_key_id: it.session.access_key_id.clone(),
+            caller: it.call.principal.key(),
+        }
+    }
+
+    /// Whether another record can be a copy of the same call.
+    #[must_use]
+    pub fn is_shared_with(&self, other: &Self) -> bool {
+        self.account != other.account
+            && self.time.duration_since(other.time).abs() <= Self::SKEW
+            && (&self.role, &self.access_key_id, &self.caller)
+                == (&other.role, &other.access_key_id, &other.caller)
     }
 }
 
@@ -131,13 +159,8 @@ pub enum Change {
     },
     /// An account takes part in what is normal.
     KnowAccount(AccountId),
-    /// A person bears a name.
-    KnowPerson {
-        /// The name, in lower case.
-        name: Arc<str>,
-        /// Who bears it.
-        caller: PrincipalKey,
-    },
+    /// A person goes by this name, in lower case.
+    KnowPerson(Arc<str>),
     /// An alert was raised, and sent or counted as a repeat.
     Fold {
         /// Whose.
@@ -172,9 +195,9 @@ pub struct Overlay {
     pub copies: Vec<EventId>,
     copy_index: HashMap<EventId, Arc<FirstCopy>>,
     /// Accounts that were not known.
-    pub accounts: HashSet<AccountId>,
-    /// Names that were not known, or not as these.
-    pub people: HashMap<Arc<str>, Person>,
+    pub accounts: BTreeSet<AccountId>,
+    /// Names of people that were not known.
+    pub people: BTreeSet<Arc<str>>,
 }
 
 impl Overlay {
@@ -229,10 +252,10 @@ impl<'m> State<'m> {
         self.overlay.accounts.contains(&account) || self.memory.knows_account(account)
     }
 
-    /// Whose name this is, in lower case, if anybody's.
+    /// Whether this, in lower case, is a name that people go by.
     #[must_use]
-    pub fn person(&self, name: &str) -> Option<Person> {
-        self.overlay.people.get(name).cloned().or_else(|| self.memory.person(name))
+    pub fn is_person(&self, name: &str) -> bool {
+        self.overlay.people.contains(name) || self.memory.is_person(name)
     }
 
     /// Takes in what a decision asked for. Nothing of it reaches the memory.
@@ -273,11 +296,7 @@ impl<'m> State<'m> {
                 self.caller_mut(caller).denials.record(&role, time);
             }
             Change::KnowAccount(account) => drop(self.overlay.accounts.insert(account)),
-            Change::KnowPerson { name, caller } => {
-                let new = Person::One(caller);
-                let person = self.person(&name).map_or_else(|| new.clone(), |it| it.join(&new));
-                self.overlay.people.insert(name, person);
-            }
+            Change::KnowPerson(name) => drop(self.overlay.people.insert(name)),
             Change::Fold { subject, key, severity, time, event_id, repeat } => {
                 let folds = match subject {
                     Subject::Role(role) => &mut self.role_mut(role).folds,

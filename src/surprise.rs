@@ -5,6 +5,8 @@
 //! there; an old workload that suddenly takes this role is new from both sides. Missing history
 //! gives hardly any bits, so nothing fires for want of knowledge.
 
+use serde::{Deserialize, Serialize};
+
 use crate::baseline::{Caller, Dimension, Habits, RoleBaseline, Turnover};
 use crate::event::{Assumption, CallerClass, PrincipalKind};
 use crate::profile;
@@ -17,7 +19,7 @@ pub const STRANGER: f64 = 4.5;
 const CAP: f64 = 8.0;
 
 /// The surprise of one assumption.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Surprise {
     /// The class of the caller, whose habits were asked.
     pub class: CallerClass,
@@ -28,7 +30,7 @@ pub struct Surprise {
 }
 
 /// One value that was never seen here.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Part {
     /// What is new.
     pub dimension: Dimension,
@@ -78,13 +80,18 @@ impl Surprise {
     /// All bits together, each dimension capped.
     #[must_use]
     pub fn total(&self) -> f64 {
-        self.parts.iter().map(|part| part.bits().min(CAP)).sum()
+        self.parts.iter().fold(0.0, |sum, part| sum + part.bits().min(CAP))
     }
 
-    /// What is new of one dimension.
+    /// What is new of one dimension. Of networks it is the network or, where that is new too,
+    /// the block that it lies in.
     #[must_use]
     pub fn part(&self, dimension: Dimension) -> Option<&Part> {
-        self.parts.iter().find(|part| part.dimension == dimension)
+        let wanted = |of: Dimension| {
+            let is_block = of == Dimension::NetworkBlock && dimension == Dimension::Network;
+            of == dimension || is_block
+        };
+        self.parts.iter().find(|part| wanted(part.dimension))
     }
 }
 
@@ -130,19 +137,17 @@ impl Sides<'_> {
     }
 }
 
-/// Where even the block of a network is new, it speaks for the network: a role whose callers
-/// change their network within one block every day still has just that block.
+/// Network and block are one thing told twice, so one of them counts: the block, where even that
+/// is new and says more, for a role whose callers change their network within one block every
+/// day still has just that block.
 fn prefer_block(parts: &mut Vec<Part>) {
-    let Some(at) = parts.iter().position(|it| it.dimension == Dimension::NetworkBlock) else {
-        return;
+    let of = |dimension: Dimension| {
+        let part = parts.iter().find(|it| it.dimension == dimension);
+        part.map(Part::bits)
     };
-    let block = parts.remove(at);
-    match parts.iter_mut().find(|it| it.dimension == Dimension::Network) {
-        Some(network) if block.bits() > network.bits() => {
-            *network = Part { dimension: Dimension::Network, ..block };
-        }
-        _ => {}
-    }
+    let (network, block) = (of(Dimension::Network), of(Dimension::NetworkBlock));
+    let drop = if block >= network { Dimension::Network } else { Dimension::NetworkBlock };
+    parts.retain(|it| it.dimension != drop);
 }
 
 /// The bits of a value at the caller: none if it is known there.

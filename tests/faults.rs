@@ -189,7 +189,9 @@ impl Shard {
 
     fn units(&self, from: usize, to: usize) -> Vec<Unit<'_>> {
         let records = self.records[from..to].iter();
-        records.map(|(events, lost)| Unit { events, numbers: &[], other: 0, lost }).collect()
+        records
+            .map(|(events, lost)| Unit { events, numbers: &[], other: 0, lost, more_lost: 0 })
+            .collect()
     }
 }
 

@@ -35,6 +35,7 @@ fn files_of(module: &str) -> Vec<std::path::PathBuf> {
         .map(walkdir::DirEntry::into_path)
         .filter(|path| path.extension().is_some_and(|it| it == "rs"))
         .filter(|path| path.file_stem().is_some_and(|it| it != "tests"))
+        .filter(|path| path.components().all(|it| it.as_os_str() != "tests"))
         .collect();
     let own = source(&format!("{module}.rs"));
     assert!(own.is_file(), "module {module} is not at {}", own.display());

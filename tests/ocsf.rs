@@ -108,7 +108,7 @@ fn alerts_of_every_shape() -> Vec<Alert> {
         rolewatch::cloudtrail::read(&record).ok().flatten()
     });
     let findings = || RULES.iter().map(finding).collect();
-    events.map(|event| Alert::new(&event, findings(), Message::first()).unwrap()).collect()
+    events.map(|event| Alert::new(&event, findings(), None, Message::first()).unwrap()).collect()
 }
 
 #[test]

@@ -320,3 +320,61 @@ fn hostile_text_cannot_disturb_the_output() {
         }
     }
 }
+
+/// What is broken is shown by its kind and place alone: it can be a token as well.
+#[test]
+fn no_message_shows_a_secret() {
+    const SECRET: &str = "kept-to-myself";
+    let mut late = assume_role();
+    late["eventTime"] = json!(SECRET);
+    let token = format!("{{\"sessionToken\":\"{SECRET}");
+    let wrong_kind = format!("{{\"eventName\":[\"{SECRET}\"]}}");
+    for fragment in [format!("\"externalId\": \"{SECRET}\""), token, wrong_kind, late.to_string()] {
+        let event = json!({ "id": "1", "message": fragment });
+        let log = json!({ "messageType": "DATA_MESSAGE", "logEvents": [event] }).to_string();
+        for bytes in [fragment.clone(), format!("{}\n{fragment}\n", assume_role()), log] {
+            let replayed = Beside::new("bad.json", bytes.as_bytes()).assert_said("");
+            assert!(!replayed.err.contains("kept"), "{}", replayed.err);
+        }
+    }
+}
+
+#[test]
+fn what_stands_behind_gzip_data_is_named_unless_it_is_padding() {
+    let log = gzip(&records(&[assume_role()]));
+    Beside::new("a.json.gz", &[log.as_slice(), &[0; 1024]].concat()).assert_silent();
+    Beside::new("a.json.gz", &gzip(&log)).assert_silent();
+    let replayed = Beside::new("a.json.gz", &[log.as_slice(), b"junk"].concat())
+        .assert_said("4 bytes behind the gzip data are not gzip and were passed over");
+    assert_eq!(replayed.figure("undecodable"), 0);
+    assert!(replayed.out.contains("DataReader"));
+}
+
+#[test]
+fn a_pipe_in_a_folder_is_named_and_not_opened() {
+    let beside = Beside::new("pipe.json", b"");
+    std::fs::remove_file(&beside.bad).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&beside.bad).status().unwrap();
+    assert!(made.success());
+    beside.assert_said("is neither a file nor a folder and was not opened");
+}
+
+/// A few MB that inflate to a great many records, sound and faulty ones. The inflated bytes and
+/// the events are held, the records as JSON are not.
+#[test]
+fn millions_of_tiny_records_cost_bounded_memory() {
+    let sound = r#"{"eventSource":"sts.amazonaws.com","eventName":"AssumeRole"},"#.repeat(1 << 20);
+    let faulty = "{},".repeat(8 << 20);
+    for (elements, count) in [(sound, 1 << 20), (faulty, 8 << 20)] {
+        let bomb = gzip(format!("[{}]", elements.trim_end_matches(',')).as_bytes());
+        let beside = Beside::new("bomb.json.gz", &bomb);
+        let limited = std::process::Command::new("sh")
+            .args(["-c", "ulimit -v 700000; exec \"$0\" replay --format jsonl \"$1\""])
+            .args([env!("CARGO_BIN_EXE_rolewatch").as_ref(), beside.folder.path().as_os_str()])
+            .output()
+            .unwrap();
+        let replayed = finish(limited);
+        assert_eq!(replayed.figure("undecodable"), count, "{}", replayed.err);
+        assert_good_is_replayed(&replayed);
+    }
+}

@@ -75,3 +75,18 @@ fn order_files_and_doubling_change_nothing() {
         assert_eq!(replayed.figure("duplicate") * 2, ours, "{}", replayed.err);
     }
 }
+
+/// The whole table: each rule is heard in one story and silent in another.
+#[test]
+fn every_rule_fires_in_one_story_and_is_silent_in_one() {
+    let alerts: Vec<String> = stories()
+        .into_iter()
+        .map(|story| std::fs::read_to_string(story.join("alerts.jsonl")).unwrap())
+        .collect();
+    for rule in rolewatch::rules::RULES {
+        let named = format!("\"rule\":\"{}\"", rule.id);
+        let fires = alerts.iter().filter(|text| text.contains(&named)).count();
+        assert!(fires > 0, "{} fires in no story", rule.id);
+        assert!(fires < alerts.len(), "{} is silent in no story", rule.id);
+    }
+}

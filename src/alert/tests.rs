@@ -50,7 +50,7 @@ pub(super) fn alert(changes: &Value) -> Alert {
         evidence: Map::from_iter([("mfa".to_owned(), json!("absent"))]),
         ground: Ground::Habit,
     };
-    Alert::new(&event, vec![finding], Message::first()).unwrap()
+    Alert::new(&event, vec![finding], None, Message::first()).unwrap()
 }
 
 fn merge(into: &mut Value, from: &Value) {

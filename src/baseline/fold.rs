@@ -79,14 +79,18 @@ pub enum Repeat {
 impl Fold {
     fn judge(&self, severity: Severity, time: Timestamp, adoptable: bool) -> Repeat {
         let (repeats, event_ids) = (self.repeats, self.event_ids.clone());
-        if adoptable && self.adopted {
-            Repeat::Normal
-        } else if adoptable && self.is_normal_by(time) {
-            Repeat::Adopt { repeats, event_ids }
-        } else if time.duration_since(self.sent) >= REMIND_AFTER || severity > self.severity {
-            Repeat::Send { repeats, event_ids }
-        } else {
-            Repeat::Count
+        if severity > self.severity {
+            return Repeat::Send { repeats, event_ids };
+        }
+        // What is low was told once. A reminder of it would be noise.
+        let is_quiet = severity == Severity::Low;
+        match adoptable && (self.adopted || self.is_normal_by(time)) {
+            true if self.adopted || is_quiet => Repeat::Normal,
+            true => Repeat::Adopt { repeats, event_ids },
+            false if !is_quiet && time.duration_since(self.sent) >= REMIND_AFTER => {
+                Repeat::Send { repeats, event_ids }
+            }
+            false => Repeat::Count,
         }
     }
 
@@ -255,7 +259,20 @@ mod tests {
         assert_eq!(record(&mut folds, &key, Severity::Medium, 48), Repeat::Count);
         assert!(matches!(record(&mut folds, &key, Severity::Medium, 72), Repeat::Adopt { .. }));
         assert_eq!(record(&mut folds, &key, Severity::Medium, 73), Repeat::Normal);
-        assert_eq!(record(&mut folds, &key, Severity::High, 500), Repeat::Normal);
+        assert!(
+            matches!(record(&mut folds, &key, Severity::High, 500), Repeat::Send { .. }),
+            "worse"
+        );
+    }
+
+    #[test]
+    fn what_is_low_is_told_once_and_becomes_normal_in_the_same_time() {
+        let (mut folds, key) = (Folds::default(), FoldKey::of(["role"]));
+        record(&mut folds, &key, Severity::Low, 0);
+        for hours in [25, 50, 71] {
+            assert_eq!(record(&mut folds, &key, Severity::Low, hours), Repeat::Count);
+        }
+        assert_eq!(record(&mut folds, &key, Severity::Low, 73), Repeat::Normal);
     }
 
     #[test]

@@ -16,11 +16,13 @@
 //!
 //! Few observations give few bits: an empty table gives one.
 
+use serde::{Deserialize, Serialize};
+
 /// The discount d.
 const DISCOUNT: f64 = 0.2;
 
 /// What a table knows about the coming of new values.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Turnover {
     /// U: distinct pairs of value and day.
     pub value_days: u32,

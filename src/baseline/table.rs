@@ -1,11 +1,11 @@
 //! A bounded table of values.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::small_map::SmallMap;
 use super::{Seen, Turnover};
 
 /// The values of one dimension, at most [`Table::CAPACITY`] of them. When a new one has no room,
@@ -13,7 +13,7 @@ use super::{Seen, Turnover};
 /// stays, or a volatile dimension would look stable because its values are forgotten.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Table {
-    values: BTreeMap<Arc<str>, Seen>,
+    values: SmallMap<Arc<str>, Seen>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     evicted: Option<Evicted>,
 }
@@ -120,13 +120,14 @@ impl Table {
 
     /// Takes in what another copy of the same history has seen.
     pub fn join(&mut self, other: &Self) {
-        for (value, seen) in &other.values {
-            let joined = self.values.get(value).map_or(*seen, |mine| mine.join(*seen));
+        for (value, seen) in other.values.iter() {
+            let joined = self.values.get(&**value).map_or(*seen, |mine| mine.join(*seen));
             self.values.insert(Arc::clone(value), joined);
         }
+        // What has no room was counted, or will be, by the copy that learned it: counting it here
+        // would count it again with every join.
         while self.values.len() > Self::CAPACITY {
-            let latest = self.values.values().map(|seen| seen.last).max().unwrap_or_default();
-            self.evict(latest);
+            self.values.remove_least(|seen| seen.last);
         }
         self.evicted = match (self.evicted, other.evicted) {
             (Some(mine), Some(theirs)) => Some(mine.join(theirs)),
@@ -135,11 +136,7 @@ impl Table {
     }
 
     fn evict(&mut self, time: Timestamp) {
-        let stalest = self.values.iter().min_by_key(|(value, seen)| (seen.last, *value));
-        let Some((value, seen)) = stalest.map(|(value, seen)| (Arc::clone(value), *seen)) else {
-            return;
-        };
-        self.values.remove(&value);
+        let Some(seen) = self.values.remove_least(|seen| seen.last) else { return };
         let nothing = Evicted { total: 0, value_days: 0, once: 0, values: 0, halved: time };
         self.evicted.get_or_insert(nothing).add(&seen, time);
     }
@@ -176,6 +173,26 @@ mod tests {
         assert_eq!(table.get("always").unwrap().count, 1_000);
         assert_eq!(table.evicted(), 1_001 - Table::CAPACITY as u64);
         assert!(table.get("value 999").is_some() && table.get("value 0").is_none());
+    }
+
+    #[test]
+    fn joining_full_tables_is_idempotent_and_commutative() {
+        let table = |from: i64| {
+            let mut table = Table::default();
+            (from..from + 100).for_each(|n| table.learn(&format!("value {n}"), at(n)));
+            table
+        };
+        let joined = |a: &Table, b: &Table| {
+            let mut both = a.clone();
+            both.join(b);
+            both
+        };
+        let (a, b) = (table(0), table(70));
+        let both = joined(&a, &b);
+        assert_eq!(both, joined(&b, &a));
+        assert_eq!(both, joined(&both, &b));
+        assert_eq!(both, joined(&both, &a));
+        assert_eq!(joined(&a, &a), a);
     }
 
     #[test]

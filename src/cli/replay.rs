@@ -46,6 +46,12 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Exit {
+    if let Some(file) = &args.save_baseline
+        && let Err(error) = baseline_file::check_writable(file)
+    {
+        say(format_args!("rolewatch: {}: {error}", file.display()));
+        return Exit::Usage;
+    }
     match (load_config(args.config.as_deref()), load_baseline(args.baseline.as_deref())) {
         (Ok(config), Ok(memory)) => replay(args, &config, memory),
         (Err(exit), _) | (_, Err(exit)) => exit,
@@ -104,9 +110,10 @@ fn judge<W: std::io::Write>(
     progress.judge(events.len() as u64);
     for batch in events.chunks(BATCH) {
         run_batch(memory, watch, batch, output, report).map_err(|(_, error)| error)?;
+        output.flush()?;
         progress.judged(batch.len() as u64);
     }
-    output.flush()
+    Ok(())
 }
 
 /// Saves what was learned, unless the reader of the alerts has gone: then some were never seen,

@@ -13,10 +13,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
+use serde_json::error::Category;
 
-use super::scan::{next_line_of_json, next_object_beginning_with, skip_space, value_end};
-use super::{Decoded, Fault, InputFault, Place, RecordFault};
+use super::resync::{Elements, Scout};
+use super::scan::{skip_space, value_end};
+use super::{Decoded, Fault, InputFault, Place, RecordFault, describe};
 use crate::cloudtrail;
 
 /// Envelopes inside envelopes: a real one needs three (lines, message, record).
@@ -25,68 +28,71 @@ const MAX_DEPTH: usize = 5;
 /// How CloudWatch Logs begins the text of a message by which it tries a destination.
 const CONTROL_TEXT: &str = "CWL CONTROL MESSAGE";
 
+/// Faults kept with their places; the rest is counted, for a file of millions of them would
+/// cost gigabytes.
+const KEPT_FAULTS: usize = 1_000;
+
+/// Takes the records that rolewatch reads, one by one.
+pub(super) type Sink<'s> = &'s mut dyn FnMut(Place, Value);
+
 /// Decodes inflated bytes. An input that is not `whole` is known to be cut, so that its last,
 /// open record is no fault of its own.
-pub(super) fn decode(bytes: &[u8], whole: bool) -> Decoded {
-    walk(bytes, whole, &BTreeSet::new()).0
+pub(super) fn decode(bytes: &[u8], whole: bool, sink: Sink<'_>) -> Decoded {
+    walk(bytes, whole, &BTreeSet::new(), sink).0
 }
 
 /// The bytes of the `wanted` records, by their numbers.
-pub(super) fn pieces(bytes: &[u8], whole: bool, wanted: &BTreeSet<u64>) -> BTreeMap<u64, Vec<u8>> {
-    walk(bytes, whole, wanted).1
+pub(super) fn pieces(bytes: &[u8], whole: bool, wanted: &BTreeSet<u64>) -> Pieces {
+    walk(bytes, whole, wanted, &mut |_, _| {}).1
 }
 
 type Pieces = BTreeMap<u64, Vec<u8>>;
 
-fn walk(bytes: &[u8], whole: bool, wanted: &BTreeSet<u64>) -> (Decoded, Pieces) {
+fn walk(bytes: &[u8], whole: bool, wanted: &BTreeSet<u64>, sink: Sink<'_>) -> (Decoded, Pieces) {
     const BOM: &[u8] = b"\xEF\xBB\xBF";
     let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
-    let (decoded, pieces) = (Decoded::default(), Pieces::new());
-    let mut walk = Walk { decoded, seen: 0, base: 0, whole, wanted, pieces };
-    if bytes.trim_ascii().is_empty() {
+    let mut at = skip_space(bytes, 0);
+    if at == bytes.len() {
         return (Decoded::of_fault(InputFault::Empty), Pieces::new());
     }
+    let mut walk = Walk {
+        decoded: Decoded::default(),
+        seen: 0,
+        base: 0,
+        whole,
+        wanted,
+        pieces: Pieces::new(),
+        sink,
+        scout: Scout::default(),
+        unwinding: false,
+        damage: None,
+    };
     let mut found_json = false;
-    let mut at = skip_space(bytes, 0);
+    // Whether reading went on in the middle of something, whose closing brackets are then left.
+    let mut lost = false;
     while let Some(first) = bytes.get(at) {
-        let next = if matches!(first, b'{' | b'[') {
-            found_json = true;
-            walk.value(bytes, at, 0, Elements::Any)
-        } else {
-            let shown = String::from_utf8_lossy(bytes.get(at..).unwrap_or_default().trim_ascii());
-            let next = next_line_of_json(bytes, at).unwrap_or(bytes.len());
-            walk.fault(bytes, at..next, RecordFault::BadJson(format!("`{}`", head(&shown))));
-            next
+        let next = match first {
+            b'{' | b'[' => {
+                found_json = true;
+                walk.value(bytes, at, 0, Elements::Any)
+            }
+            b',' if found_json => at + 1,
+            b']' | b'}' if lost => at + 1,
+            _ => {
+                lost = true;
+                walk.no_json(bytes, at)
+            }
         };
+        lost |= std::mem::replace(&mut walk.unwinding, false);
         at = skip_space(bytes, next);
     }
     if !found_json {
-        let shown = String::from_utf8_lossy(bytes.trim_ascii());
-        return (Decoded::of_fault(InputFault::NotJson(head(&shown))), Pieces::new());
+        let start = bytes.get(skip_space(bytes, 0)..).unwrap_or_default();
+        return (Decoded::of_fault(InputFault::NotJson(describe(start))), Pieces::new());
     }
+    let broken = walk.damage.map(|(count, at)| InputFault::Envelopes(count, at));
+    walk.decoded.faults.extend(broken.map(Fault::Input));
     (walk.decoded, walk.pieces)
-}
-
-fn head(text: &str) -> String {
-    crate::text::escape_controls(&crate::text::clip(text.lines().next().unwrap_or_default(), 40))
-}
-
-/// What the elements of an array are, which tells how the next one begins when one is broken.
-#[derive(Clone, Copy)]
-enum Elements {
-    Any,
-    LogEvents,
-    LookupEvents,
-}
-
-impl Elements {
-    fn first_key(self) -> &'static str {
-        match self {
-            Self::Any => "\"eventVersion\"",
-            Self::LogEvents => "\"id\"",
-            Self::LookupEvents => "\"EventId\"",
-        }
-    }
 }
 
 /// The two fields that tell whether a record is ours.
@@ -107,21 +113,45 @@ struct Walk<'w> {
     /// Records whose bytes are asked for, and those found so far.
     wanted: &'w BTreeSet<u64>,
     pieces: Pieces,
+    sink: Sink<'w>,
+    scout: Scout,
+    /// Set when the next value belongs to no array or object that is open: they are left.
+    unwinding: bool,
+    /// How often what stands around records is broken, and where first.
+    damage: Option<(u64, usize)>,
+}
+
+/// Why a record is none, and whether it is a whole JSON value, so that its end is to be trusted.
+struct Refusal {
+    fault: RecordFault,
+    whole: bool,
 }
 
 impl Walk<'_> {
+    /// What is no JSON at all, up to where some begins.
+    fn no_json(&mut self, bytes: &[u8], at: usize) -> usize {
+        let next = self.scout.next(bytes, at, Elements::Any).map_or(bytes.len(), |it| it.at);
+        let shown = describe(bytes.get(at..).unwrap_or_default());
+        self.fault(bytes, at..next, RecordFault::BadJson(format!("it begins with {shown}")));
+        next
+    }
+
     /// Reads the value at `at` and returns where to go on.
     fn value(&mut self, bytes: &[u8], at: usize, depth: usize, of: Elements) -> usize {
         if depth > MAX_DEPTH {
-            let end = value_end(bytes, at).unwrap_or(bytes.len());
-            self.fault(bytes, at..end, RecordFault::TooDeep);
-            return end;
+            return match self.scout.end(bytes, at) {
+                Some(end) => {
+                    self.fault(bytes, at..end, RecordFault::TooDeep);
+                    end
+                }
+                None => self.pass_broken(bytes, at, of, RecordFault::TooDeep),
+            };
         }
         match bytes.get(at) {
             Some(b'[') => self.array(bytes, at, depth + 1, of),
             Some(b'{') => self.object(bytes, at, depth, of),
             _ => {
-                let end = value_end(bytes, at).unwrap_or(bytes.len());
+                let end = self.after_scalar(bytes, at, of);
                 let fault = RecordFault::BadJson("a record has to be an object".into());
                 self.fault(bytes, at..end, fault);
                 end
@@ -139,7 +169,14 @@ impl Walk<'_> {
                 }
                 Some(b']') => return at + 1,
                 Some(b',') => at += 1,
+                Some(b'}') => {
+                    self.damaged(at);
+                    at += 1;
+                }
                 Some(_) => at = self.value(bytes, at, depth, of),
+            }
+            if self.unwinding {
+                return at;
             }
             at = skip_space(bytes, at);
         }
@@ -162,11 +199,14 @@ impl Walk<'_> {
                     is_envelope = true;
                     end
                 }
-                None => match value_end(bytes, value) {
+                None => match self.scout.end(bytes, value) {
                     Some(end) => end,
                     None => break,
                 },
             };
+            if self.unwinding {
+                return end;
+            }
             member = skip_space(bytes, end);
             if bytes.get(member) == Some(&b',') {
                 member = skip_space(bytes, member + 1);
@@ -175,16 +215,27 @@ impl Walk<'_> {
         match (is_envelope, bytes.get(member)) {
             (true, Some(b'}')) => member + 1,
             (true, None) => bytes.len(),
-            (true, Some(_)) => {
-                let end = value_end(bytes, at)
-                    .or_else(|| next_line_of_json(bytes, member))
-                    .unwrap_or(bytes.len());
-                let fault = RecordFault::BadJson("the envelope goes on with no member".into());
-                self.fault(bytes, member..end, fault);
-                end
-            }
+            (true, Some(_)) => self.pass_envelope(bytes, at, member),
             (false, _) => self.record(bytes, at, of),
         }
+    }
+
+    /// The rest of an envelope that goes on with something else than a member.
+    fn pass_envelope(&mut self, bytes: &[u8], at: usize, member: usize) -> usize {
+        let next = self.scout.next(bytes, member, Elements::Any);
+        let limit = next.map_or(bytes.len(), |it| it.at);
+        let end = self.scout.end(bytes, at).filter(|end| *end <= limit);
+        // What comes next stands in no array of this envelope any more.
+        self.unwinding |= end.is_none();
+        self.damaged(member);
+        end.unwrap_or(limit)
+    }
+
+    /// What stands around records is broken here. That is no record of its own: those inside are
+    /// counted as what they are.
+    fn damaged(&mut self, at: usize) {
+        let (count, _) = self.damage.get_or_insert((0, self.base + at));
+        *count += 1;
     }
 
     /// Reads the member of an envelope that holds records; `None` for any other member.
@@ -217,7 +268,7 @@ impl Walk<'_> {
         let text: String = match serde_json::from_slice(bytes.get(value..end)?) {
             Ok(text) => text,
             Err(error) => {
-                self.fault(bytes, value..end, RecordFault::BadJson(error.to_string()));
+                self.fault(bytes, value..end, bad_json(&error));
                 return Some(end);
             }
         };
@@ -227,71 +278,89 @@ impl Walk<'_> {
             self.seen += 1;
             self.decoded.other += 1;
         } else if inner.get(start) == Some(&b'{') {
-            let outer = (self.base, self.whole);
+            // The text is an input of its own: what is known of this one does not hold there.
+            let outer = (self.base, self.whole, std::mem::take(&mut self.scout));
             (self.base, self.whole) = (self.base + value, true);
             self.value(inner, start, depth + 1, Elements::Any);
-            (self.base, self.whole) = outer;
+            (self.base, self.whole, self.scout) = outer;
+            self.unwinding = false;
         } else {
             let outer = self.base;
             self.base += value;
-            let fault = RecordFault::BadJson(format!("`{}`", head(&text)));
+            let fault = RecordFault::BadJson(format!("it begins with {}", describe(inner)));
             self.fault(inner, 0..inner.len(), fault);
             self.base = outer;
         }
         Some(end)
     }
 
-    /// A record, whole and valid or not. After one that is not, the next record is looked for
-    /// inside it, for a lost quote or bracket swallows what follows.
+    /// A record, whole and valid or not.
     fn record(&mut self, bytes: &[u8], at: usize, of: Elements) -> usize {
-        let end = value_end(bytes, at);
-        let span = bytes.get(at..end.unwrap_or(bytes.len())).unwrap_or_default();
-        let fault = match (end, serde_json::from_slice::<Peek<'_>>(span)) {
-            (Some(end), Ok(peek)) => match self.accept(span, at, &peek) {
-                Ok(()) => return end,
-                Err(fault) => fault,
-            },
-            (Some(_), Err(error)) => RecordFault::BadJson(error.to_string()),
-            (None, _) => RecordFault::CutOff,
+        let Some(end) = self.scout.end(bytes, at) else {
+            return self.pass_broken(bytes, at, of, RecordFault::CutOff);
         };
-        let next = next_object_beginning_with(bytes, at + 1, of.first_key());
-        match (next, end) {
-            (Some(next), end) if end.is_none_or(|end| next < end) => {
-                self.fault(bytes, at..next, fault);
-                next
-            }
-            (_, Some(end)) => {
+        match self.accept(bytes.get(at..end).unwrap_or_default(), at) {
+            Ok(()) => end,
+            Err(Refusal { fault, whole: true }) => {
                 self.fault(bytes, at..end, fault);
                 end
             }
-            (_, None) => {
-                self.cut_off(bytes, at, fault);
-                bytes.len()
-            }
+            Err(Refusal { fault, whole: false }) => self.pass_broken(bytes, at, of, fault),
         }
     }
 
-    fn accept(&mut self, span: &[u8], at: usize, peek: &Peek<'_>) -> Result<(), RecordFault> {
+    /// Goes on after a record that is no JSON, at whatever comes first: its end, if what follows
+    /// looks like one, or the next record. A lost quote or bracket swallows what follows.
+    ///
+    /// Nothing behind the place where reading goes on is looked at twice, which keeps it linear.
+    fn pass_broken(&mut self, bytes: &[u8], at: usize, of: Elements, fault: RecordFault) -> usize {
+        let next = self.scout.next(bytes, at + 1, of);
+        let limit = next.map_or(bytes.len(), |it| it.at);
+        let before = bytes.get(..limit).unwrap_or_default();
+        let end = value_end(before, at).filter(|end| next.is_none() || may_end(bytes, *end));
+        if end.is_none() && next.is_none() {
+            self.cut_off(bytes, at, fault);
+            return limit;
+        }
+        let span = at..end.unwrap_or(limit);
+        let fault = match fault {
+            RecordFault::CutOff => broken(bytes.get(span.clone()).unwrap_or_default()),
+            other => other,
+        };
+        self.fault(bytes, span.clone(), fault);
+        self.unwinding |= end.is_none() && next.is_some_and(|it| it.at_top);
+        span.end
+    }
+
+    fn accept(&mut self, span: &[u8], at: usize) -> Result<(), Refusal> {
+        let peek: Peek<'_> = match serde_json::from_slice(span) {
+            Ok(peek) => peek,
+            Err(error) => {
+                let whole = error.is_data() && serde_json::from_slice::<IgnoredAny>(span).is_ok();
+                return Err(Refusal { fault: bad_json(&error), whole });
+            }
+        };
+        let refuse = |error| Refusal { fault: bad_json(&error), whole: false };
         let Some(name) = &peek.name else {
-            return self.accept_nameless(span);
+            let value = serde_json::from_slice(span).map_err(refuse)?;
+            let accepted = self.accept_nameless(&value);
+            return accepted.map_err(|fault| Refusal { fault, whole: true });
         };
         if !cloudtrail::is_ours(peek.source.as_deref().unwrap_or_default(), name) {
             self.seen += 1;
             self.decoded.other += 1;
             return Ok(());
         }
-        let value =
-            serde_json::from_slice(span).map_err(|e| RecordFault::BadJson(e.to_string()))?;
+        let value = serde_json::from_slice(span).map_err(refuse)?;
         self.seen += 1;
         self.keep(span);
-        self.decoded.records.push((self.place(at), value));
+        let place = self.place(at);
+        (self.sink)(place, value);
         Ok(())
     }
 
     /// What lies in a trail's bucket, or in a Kinesis stream, beside records.
-    fn accept_nameless(&mut self, span: &[u8]) -> Result<(), RecordFault> {
-        let value: Value =
-            serde_json::from_slice(span).map_err(|e| RecordFault::BadJson(e.to_string()))?;
+    fn accept_nameless(&mut self, value: &Value) -> Result<(), RecordFault> {
         let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
         let is_digest = value.get("digestStartTime").is_some() && value.get("logFiles").is_some();
         let is_our_alert = text("schema").starts_with("rolewatch/alert/");
@@ -318,8 +387,12 @@ impl Walk<'_> {
 
     fn fault(&mut self, bytes: &[u8], span: Range<usize>, fault: RecordFault) {
         self.seen += 1;
-        let place = self.place(span.start);
-        self.decoded.faults.push(Fault::Record(place, fault));
+        if self.decoded.faults.len() < KEPT_FAULTS {
+            let place = self.place(span.start);
+            self.decoded.faults.push(Fault::Record(place, fault));
+        } else {
+            self.decoded.more_faults += 1;
+        }
         self.keep(bytes.get(span).unwrap_or_default());
     }
 
@@ -329,6 +402,45 @@ impl Walk<'_> {
             self.pieces.insert(self.seen, piece.to_vec());
         }
     }
+    /// Where to go on after something that is no object: behind it where an array goes on there,
+    /// else at the next record, for a lost quote turns text and structure round.
+    fn after_scalar(&mut self, bytes: &[u8], at: usize, of: Elements) -> usize {
+        let end = value_end(bytes, at).unwrap_or(bytes.len());
+        if matches!(bytes.get(skip_space(bytes, end)), Some(b',' | b']')) {
+            return end;
+        }
+        let Some(next) = self.scout.next(bytes, at, of) else { return end };
+        self.unwinding |= next.at_top;
+        next.at
+    }
+}
+
+/// Whether what follows is what stands behind a value.
+fn may_end(bytes: &[u8], end: usize) -> bool {
+    let next = skip_space(bytes, end);
+    let line_ends = bytes.get(end..next).unwrap_or_default().contains(&b'\n');
+    line_ends || matches!(bytes.get(next), None | Some(b',' | b']' | b'}' | b'{'))
+}
+
+/// What is wrong with a record that no scan finds the end of.
+fn broken(span: &[u8]) -> RecordFault {
+    match serde_json::from_slice::<IgnoredAny>(span) {
+        Err(error) => bad_json(&error),
+        Ok(_) => RecordFault::BadJson("nested too deep".into()),
+    }
+}
+
+/// The words of the parser, unless they may quote what is in the log: of a value of the wrong
+/// kind it shows the value, and that can be a secret.
+fn bad_json(error: &serde_json::Error) -> RecordFault {
+    RecordFault::BadJson(match error.classify() {
+        Category::Data => format!(
+            "a field that names the event is no text at line {} column {}",
+            error.line(),
+            error.column()
+        ),
+        Category::Io | Category::Syntax | Category::Eof => error.to_string(),
+    })
 }
 
 /// Keys that stand at the top of a CloudTrail record and of no envelope.

@@ -4,7 +4,7 @@
 //! only counts brackets outside of strings, so a value can be found, and skipped, whatever is
 //! wrong inside it. What it finds is validated by a real parser afterwards.
 
-use memchr::{memchr2, memmem};
+use memchr::{memchr2, memchr3};
 
 /// The first position at or after `from` that is not JSON white space.
 pub(super) fn skip_space(bytes: &[u8], from: usize) -> usize {
@@ -62,23 +62,72 @@ fn string_end(bytes: &[u8], from: usize) -> Option<usize> {
     }
 }
 
-/// The next object after `from` whose first key is `key` (with its quotes): where the next
-/// record begins when the one before is too broken to end.
-pub(super) fn next_object_beginning_with(bytes: &[u8], from: usize, key: &str) -> Option<usize> {
-    let rest = bytes.get(from..)?;
-    memmem::find_iter(rest, key).find_map(|hit| {
-        let before = rest.get(..hit)?.trim_ascii_end();
-        (before.last() == Some(&b'{')).then_some(from + before.len() - 1)
-    })
+/// Brackets inside brackets, as many as the parser of records puts up with.
+const MAX_OPEN: usize = 128;
+
+/// Where a value breaks that is no JSON.
+pub(super) struct Broken {
+    /// The byte that cannot stand there, or the end of the input.
+    pub at: usize,
+    /// Brackets are nested too deep there; that need not be so for an inner one.
+    pub deep: bool,
 }
 
-/// The next line after `from` that begins like a JSON object or array.
-pub(super) fn next_line_of_json(bytes: &[u8], from: usize) -> Option<usize> {
-    let rest = bytes.get(from..)?;
-    memchr::memchr_iter(b'\n', rest).find_map(|newline| {
-        let start = skip_space(bytes, from + newline);
-        matches!(bytes.get(start), Some(b'{' | b'[')).then_some(start)
-    })
+/// The end of the array or object at `from`, as far as it looks like JSON: brackets that match,
+/// strings without line breaks and followed by a delimiter. So a lost quote is noticed at once,
+/// and not at the end of the input. `open` is left with the brackets open where it broke.
+pub(super) fn strict_end(
+    bytes: &[u8],
+    from: usize,
+    open: &mut Vec<usize>,
+) -> Result<usize, Broken> {
+    open.clear();
+    let mut at = from;
+    loop {
+        let broken = Broken { at, deep: false };
+        match bytes.get(at) {
+            None => return Err(broken),
+            Some(b'"') => {
+                let Some(end) = strict_string_end(bytes, at) else { return Err(broken) };
+                at = skip_space(bytes, end);
+                if !matches!(bytes.get(at), Some(b',' | b':' | b']' | b'}')) {
+                    return Err(broken);
+                }
+                continue;
+            }
+            Some(b'{' | b'[') => {
+                open.push(at);
+                if open.len() > MAX_OPEN {
+                    return Err(Broken { at, deep: true });
+                }
+            }
+            Some(close @ (b'}' | b']')) => {
+                let opened = open.last().and_then(|it| bytes.get(*it));
+                // In ASCII, `{` and `}` as well as `[` and `]` are two apart.
+                if opened != Some(&(close - 2)) {
+                    return Err(broken);
+                }
+                open.pop();
+                if open.is_empty() {
+                    return Ok(at + 1);
+                }
+            }
+            Some(_) => {}
+        }
+        at += 1;
+    }
+}
+
+fn strict_string_end(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut at = from + 1;
+    loop {
+        at += memchr3(b'"', b'\\', b'\n', bytes.get(at..)?)?;
+        match bytes.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => return None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -103,10 +152,16 @@ mod tests {
     }
 
     #[test]
-    fn the_next_record_is_found_but_not_inside_a_string() {
-        let input = br#"{"a": "{\"eventVersion\"", { "eventVersion": 1}"#;
-        let at = next_object_beginning_with(input, 1, "\"eventVersion\"").unwrap();
-        assert!(input[at..].starts_with(b"{ \"eventVersion\": 1"));
-        assert_eq!(next_line_of_json(b"x\ny\n  {}", 0), Some(6));
+    fn a_value_that_is_no_json_breaks_where_it_is_seen() {
+        for (input, end) in [
+            (r#"{"a":[1,{"b":"}"}]} x"#, Ok(19)),
+            (r#"{"a":"b"c"}"#, Err(5)),
+            (r#"{"a":[}"#, Err(6)),
+            ("{\"a\":\"b\n\"}", Err(5)),
+            (r#"{"a":["#, Err(6)),
+        ] {
+            let found = strict_end(input.as_bytes(), 0, &mut Vec::new());
+            assert_eq!(found.map_err(|broken| broken.at), end, "{input}");
+        }
     }
 }

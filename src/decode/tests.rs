@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::*;
 
@@ -125,7 +126,9 @@ fn what_is_no_log_at_all_is_said_once() {
     assert_eq!(input(b" \n\t"), [Fault::Input(InputFault::Empty)]);
     assert_eq!(input(b"\xF3\x89\x9A\xC2rest"), [Fault::Input(InputFault::KplAggregated)]);
     let not_json = input(b"<html>\n<body>\x1b[2J");
-    assert_eq!(not_json, [Fault::Input(InputFault::NotJson("<html>".into()))]);
+    assert_eq!(not_json, [Fault::Input(InputFault::NotJson("`<`".into()))]);
+    let binary = input(b"\xff\xfe{\0");
+    assert_eq!(binary, [Fault::Input(InputFault::NotJson("binary data".into()))]);
     assert!(matches!(input(b"\x1f\x8b\x08")[..], [Fault::Input(InputFault::Gzip(..))]));
 }
 
@@ -144,23 +147,150 @@ fn nesting_is_bounded() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
         let _ = decode(&bytes, Limits { inflated_bytes: 10_000 });
     }
+}
 
-    /// Whatever is done to one record, the records before it are found; and of those behind it
-    /// only what the damage itself makes part of the broken one can be lost.
-    #[test]
-    fn damage_to_one_record_is_named(at in 0..OURS.len(), with in any::<u8>()) {
-        let mut broken = OURS.as_bytes().to_vec();
-        broken[at] = with;
-        let input = [b"[", OURS.as_bytes(), b",", &broken, b",", OURS.as_bytes(), b"]"].concat();
-        let found = decode(&input, Limits::default());
-        let seen = found.records.len() + found.other as usize + found.faults.len();
-        prop_assert!(found.records.len() >= 2, "{}", String::from_utf8_lossy(&input));
-        prop_assert!(seen >= 3, "{}", String::from_utf8_lossy(&input));
+/// As [`OURS`], with the keys in the order of the alphabet, as some exports write them.
+const SORTED: &str = r#"{"awsRegion":"us-east-1","eventName":"AssumeRole","eventSource":"sts.amazonaws.com","eventTime":"2026-03-04T05:06:07Z","eventVersion":"1.08"}"#;
+
+/// Every byte of one record replaced by every other byte: its neighbours are found, and what is
+/// left of it is a record or named as a fault.
+#[test]
+fn damage_to_one_record_costs_no_other() {
+    let shapes = [("[", ",", "]"), ("{\"Records\":[", ",", "]}"), ("", "\n", "\n")];
+    for record in [OURS, SORTED] {
+        for (open, between, close) in shapes {
+            for at in 0..record.len() {
+                for with in 0..=u8::MAX {
+                    let mut broken = record.as_bytes().to_vec();
+                    broken[at] = with;
+                    let parts = [record.as_bytes(), &broken, record.as_bytes()];
+                    let records = parts.join(between.as_bytes());
+                    let input = [open.as_bytes(), &records, close.as_bytes()].concat();
+                    let found = decode(&input, Limits::default());
+                    let seen = found.records.len() + found.faults.len() + found.other as usize;
+                    let shown = String::from_utf8_lossy(&input);
+                    assert!(found.records.len() >= 2 && seen >= 3, "{shown}");
+                }
+            }
+        }
     }
+}
+
+#[test]
+fn a_record_cut_short_costs_none_of_its_neighbours() {
+    for record in [OURS, SORTED] {
+        for end in 1..record.len() {
+            let (cut, _) = record.split_at(end);
+            let lines = format!("{cut}\n{record}\n{OTHER}\n{record}");
+            assert_eq!(counts(&lines), (2, 1, 1), "{lines}");
+            let array = format!("{{\"Records\":[{record},{cut},{record},{OTHER}]}}");
+            let (ours, other, faults) = counts(&array);
+            assert!(ours == 2 && other == 1 && faults >= 1, "{array}");
+        }
+    }
+}
+
+#[test]
+fn values_after_one_another_however_they_are_kept_apart() {
+    assert_eq!(counts(&format!("{OURS},{SORTED},{OTHER}")), (2, 1, 0));
+    let with_text = format!(r#"{{"Records":[{OURS}]}}x{{"Records":[{SORTED}]}}"#);
+    assert_eq!(counts(&with_text), (2, 0, 1));
+    let open = format!("{{\"Records\":[\n{OURS},\n{{\"eventName\":\"x,\n{OTHER}\n]}}");
+    assert_eq!(counts(&open), (1, 1, 1));
+}
+
+/// A broken line is one fault, whatever stands in the next.
+#[test]
+fn a_broken_subscription_message_does_not_reach_into_the_next() {
+    let line = |text: &str| {
+        let record = message(OURS);
+        format!(
+            r#"{{"messageType":"DATA_MESSAGE","owner":"1","logEvents":[{{"id":"1","message":{record}{text}}}]}}"#
+        )
+    };
+    for broken in [",\"a", "\"", ",]", "}"] {
+        let input = [line(broken), line(""), line("")].join("\n");
+        let (ours, other, faults) = decoded(&input);
+        let broken = faults.iter().filter(|it| matches!(it, Fault::Record(..))).count();
+        assert!(ours >= 2 && ours + broken == 3 && other == 0, "{input}: {faults:?}");
+        assert!(!faults.is_empty(), "{input}");
+    }
+}
+
+/// Nobody can make it slow: the time grows with the input, whatever is in it.
+#[test]
+fn no_shape_takes_more_than_linear_time() {
+    let nested = format!("{{\"eventVersion\":{}", "[".repeat(60));
+    for (head, unit) in [
+        ("", "{\"level\":\"info\",\"msg\":\"it works\"}\n"),
+        ("", "{\"awsRegion\":\"x\",\"eventName\":5}\n"),
+        ("", "some text\n{\"a\":1}\n"),
+        ("", "some text\n"),
+        ("{}", "x {} "),
+        ("[", "{},"),
+        ("[", "{\"a\" 1},"),
+        ("[", "1,"),
+        ("[", "\"a\" \"b\","),
+        ("", "[{\"a\":"),
+        ("", "{\"a\":{\"eventName\":"),
+        ("", "{\"eventVersion\":\"1.08\",\"a\":["),
+        ("", "{\"eventVersion\":\"1\",\"eventName\":\"x"),
+        ("", "{\"eventVersion\":{\"a\":1},"),
+        ("", "{\"Records\":[{\"eventVersion\":\"1\",\"eventName\":"),
+        ("", "{\"Records\":[] x"),
+        ("", "{\"logEvents\":[{\"id\":"),
+        ("", "{\"detail\":{\"a\":1,"),
+        ("", "[[[[[[[["),
+        ("[", "\"{\\\"a"),
+        ("", nested.as_str()),
+    ] {
+        let input = format!("{head}{}", unit.repeat((4 << 20) / unit.len()));
+        let start = std::time::Instant::now();
+        let found = decode(input.as_bytes(), Limits::default());
+        let took = start.elapsed();
+        println!("{took:>8.2?} {} faults: {unit}", found.faults.len() as u64 + found.more_faults);
+        assert!(took.as_secs_f32() < 3.0, "{took:?}: {unit}");
+    }
+}
+
+/// What stands in a log can be a secret, above all where it is broken.
+#[test]
+fn no_fault_shows_what_stands_in_the_log() {
+    const SECRET: &str = "kept-to-myself";
+    let fragments = [
+        format!(r#""externalId": "{SECRET}""#),
+        format!("{SECRET} externalId"),
+        format!(r#"{{"sessionToken":"{SECRET}"#),
+        format!(r#"{{"eventVersion":"1","sessionToken":"{SECRET}",}}"#),
+        format!(r#"{{"eventName":["{SECRET}"],"eventSource":"x"}}"#),
+        format!(r#"{{"eventName":{{"{SECRET}":1}}}}"#),
+        format!(r#"{{"externalId":"{SECRET}"}}"#),
+    ];
+    for fragment in &fragments {
+        for input in [
+            fragment.clone(),
+            format!("{OURS}\n{fragment}\n{OURS}"),
+            format!(r#"{{"Records":[{OURS},{fragment},{OURS}]}}"#),
+            format!(r#"{{"logEvents":[{{"id":"1","message":{}}}]}}"#, message(fragment)),
+            format!(r#"{{"logEvents":[{{"id":"1","message":{fragment}}}]}}"#),
+        ] {
+            let faults = decoded(&input).2;
+            assert!(!faults.is_empty(), "{input}");
+            assert!(!format!("{faults:?}").contains("kept"), "{faults:?}");
+        }
+    }
+}
+
+#[test]
+fn of_millions_of_faults_a_thousand_are_kept_and_all_are_counted() {
+    let found = decode("{}\n".repeat(50_000).as_bytes(), Limits::default());
+    assert_eq!(found.faults.len() as u64 + found.more_faults, 50_000);
+    assert_eq!(found.faults.len(), 1_000);
 }
 
 /// The bytes of one record can be had again, by its number: of a broken one up to where reading

@@ -125,6 +125,7 @@ fn a_fuller_copy_completes_the_alert_as_its_next_revision() {
     assert!(second.joined);
     assert_eq!((alert.findings.len(), alert.revision), (1, 1));
     poor["eventID"] = json!("event-3");
+    poor["recipientAccountId"] = json!("777788889999");
     let third = watch(&mut memory, &poor);
     assert!(third.joined && third.alert.is_none());
 }
@@ -158,4 +159,128 @@ fn a_habit_that_alerted_becomes_normal_only_after_it_was_said() {
     let normal: Vec<_> = titles.iter().flatten().filter(|it| it.contains("normal")).collect();
     assert_eq!((told, normal.len()), (4, 1), "{titles:#?}");
     assert!(titles.last().unwrap().is_none());
+}
+
+fn days(memory: &mut WorkingSet, count: u32, record: impl Fn(u32, &str) -> Value) {
+    let start: Timestamp = "2026-01-05T09:00:00Z".parse().unwrap();
+    for day in 0..count {
+        let time = start + jiff::SignedDuration::from_hours(24 * i64::from(day));
+        watch(memory, &record(day, &time.to_string()));
+    }
+}
+
+fn severity(judged: &Judged) -> Option<Severity> {
+    judged.alert.as_ref().map(|alert| alert.severity)
+}
+
+#[test]
+fn a_borrowed_shared_id_joins_nothing() {
+    let mut memory = WorkingSet::default();
+    let mut first = record(1, "2026-03-04T05:06:07Z", true);
+    first["sharedEventID"] = json!("shared-1");
+    watch(&mut memory, &first);
+    let mut other = record(2, "2026-03-04T05:06:37Z", false);
+    other["sharedEventID"] = json!("shared-1");
+    for account in ["111122223333", "444455556666"] {
+        let mut other = other.clone();
+        other["recipientAccountId"] = json!(account);
+        other["requestParameters"]["roleArn"] = json!("arn:aws:iam::111122223333:role/Other");
+        let judged = judged(&memory, &event(&other), Mode::Watch);
+        assert!(!judged.joined && judged.alert.is_some(), "{account}");
+    }
+    let late = record(3, "2026-03-14T05:06:37Z", false);
+    let mut late = late.clone();
+    late["sharedEventID"] = json!("shared-1");
+    late["recipientAccountId"] = json!("444455556666");
+    assert!(!judged(&memory, &event(&late), Mode::Watch).joined, "ten days later");
+}
+
+/// The role account's copy may come first and raise less than the caller's; the caller's then
+/// raises what it would have raised alone.
+#[test]
+fn the_order_of_two_copies_does_not_decide_the_severity() {
+    let cross = |n: u32, time: &str| {
+        let mut it = record(n, time, true);
+        it["requestParameters"]["roleArn"] = json!("arn:aws:iam::444455556666:role/Admin");
+        it
+    };
+    let mut rich = cross(100, "2026-03-01T09:00:00Z");
+    rich["sharedEventID"] = json!("shared-1");
+    rich["sourceIPAddress"] = json!("203.0.113.9");
+    let mut poor = rich.clone();
+    poor["eventID"] = json!("event-101");
+    poor["recipientAccountId"] = json!("444455556666");
+    poor["userIdentity"] = json!({
+        "type": "AWSAccount", "principalId": "AIDAEXAMPLEALICE", "accountId": "111122223333",
+    });
+    let worst = |records: [&Value; 2]| {
+        let mut memory = WorkingSet::default();
+        days(&mut memory, 40, cross);
+        records.into_iter().filter_map(|it| severity(&watch(&mut memory, it))).max()
+    };
+    assert_eq!(worst([&rich, &poor]), Some(Severity::Medium));
+    assert_eq!(worst([&poor, &rich]), Some(Severity::Medium));
+}
+
+#[test]
+fn an_attack_in_slices_is_an_attack() {
+    let mut memory = WorkingSet::default();
+    let session = |n: u32, time: &str| {
+        let mut it = record(n, time, true);
+        it["userIdentity"]["accessKeyId"] = json!("ASIAEXAMPLE");
+        it
+    };
+    days(&mut memory, 40, session);
+    let mut sliced = session(100, "2026-03-01T09:00:00Z");
+    sliced["sourceIPAddress"] = json!("203.0.113.9");
+    assert_eq!(severity(&watch(&mut memory, &sliced)), Some(Severity::Low));
+    sliced["eventID"] = json!("event-101");
+    sliced["userAgent"] = json!("Boto3/1");
+    sliced["requestParameters"]["roleSessionName"] = json!("botocore-session-1");
+    assert!(severity(&watch(&mut memory, &sliced)) >= Some(Severity::Medium));
+}
+
+#[test]
+fn a_persons_name_is_theirs_in_every_account_and_cannot_be_taken() {
+    let mut memory = WorkingSet::default();
+    let named = |n: u32, user: &str, account: &str, session: &str| {
+        let mut it = record(n, "2026-03-01T09:00:00Z", true);
+        it["userIdentity"]["userName"] = json!(user);
+        it["userIdentity"]["accountId"] = json!(account);
+        it["userIdentity"]["principalId"] = json!(format!("AIDAEXAMPLE{}", user.to_uppercase()));
+        it["requestParameters"]["roleSessionName"] = json!(session);
+        it
+    };
+    watch(&mut memory, &named(1, "alice", "111122223333", "alice"));
+    watch(&mut memory, &named(2, "mallory", "111122223333", "carol@corp.example"));
+    for (n, it) in [
+        named(3, "alice", "444455556666", "alice"),
+        named(4, "carol", "111122223333", "carol@corp.example"),
+    ]
+    .iter()
+    .enumerate()
+    {
+        assert_eq!(severity(&watch(&mut memory, it)), None, "{n}");
+    }
+    for (n, session) in ["alice", "carol"].into_iter().enumerate() {
+        let number = u32::try_from(10 + n).unwrap();
+        let borrowed = named(number, "mallory", "111122223333", session);
+        assert_eq!(severity(&watch(&mut memory, &borrowed)), Some(Severity::Medium), "{session}");
+    }
+}
+
+#[test]
+fn what_is_exempt_brings_nothing_else_up() {
+    let mut memory = WorkingSet::default();
+    days(&mut memory, 12, |n, time| record(n, time, true));
+    let mut call = record(100, "2026-01-20T09:00:00Z", false);
+    call["sourceIPAddress"] = json!("203.0.113.9");
+    let toml = "[[exempt]]\nrules = ['missing_mfa']\nrole = '*:role/Admin'\n\
+                until = 2027-01-31\nreason = 'known'";
+    let config = Config::parse(toml).config.unwrap();
+    let Verdict::Judged(judged) = judge(&State::over(&memory), &config, &event(&call), Mode::Watch)
+    else {
+        panic!("a duplicate");
+    };
+    assert!(judged.alert.is_none(), "{:?}", judged.alert);
 }

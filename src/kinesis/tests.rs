@@ -74,3 +74,14 @@ fn what_has_no_smaller_piece_is_buried_whole() {
         assert_eq!(DeadLetter::from_message(&letters[0]).unwrap().piece().unwrap(), data);
     }
 }
+
+#[test]
+fn where_most_is_broken_all_of_it_is_buried_and_counted() {
+    let data = envelope(&vec!["bent".to_owned(); 3_000]);
+    let arrived = arrived(&data);
+    let unpacked = unpack(&arrived);
+    assert_eq!(unpacked.lost.len() as u64 + unpacked.more_lost, 3_000);
+    let letters = letters(&arrived, &unpacked.lost);
+    let [letter] = &letters[..] else { panic!("{}", letters.len()) };
+    assert_eq!(DeadLetter::from_message(letter).unwrap().piece().unwrap(), data);
+}

@@ -5,17 +5,18 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 
 use crate::baseline::{Caller, RoleBaseline};
 use crate::event::{EventKey, PrincipalKey};
 use crate::id::{AccountId, EventId, RoleArn, hex};
 use crate::memory::{Parts, WorkingSet};
-use crate::state::{FirstCopy, Person};
+use crate::state::FirstCopy;
 
 /// The form this version writes; everything before the number is the same in all versions.
 const SCHEMA: (&str, u32) = ("rolewatch/baseline/", 1);
@@ -27,7 +28,7 @@ pub enum BaselineError {
     #[error("cannot be read: {0}")]
     Unreadable(std::io::Error),
     /// The file could not be written.
-    #[error("cannot be written: {0}; the old file is as it was")]
+    #[error("cannot be written: {0}")]
     Unwritable(std::io::Error),
     /// The file is something else.
     #[error("is no saved baseline: give a file that --save-baseline wrote")]
@@ -51,7 +52,7 @@ struct Body {
     roles: BTreeMap<RoleArn, Arc<RoleBaseline>>,
     callers: BTreeMap<PrincipalKey, Arc<Caller>>,
     accounts: Vec<AccountId>,
-    people: BTreeMap<Arc<str>, Person>,
+    people: Vec<Arc<str>>,
     recent: Vec<EventKey>,
     copies: Vec<(EventId, Arc<FirstCopy>)>,
 }
@@ -67,8 +68,10 @@ pub fn load(path: &Path) -> Result<WorkingSet, BaselineError> {
     let header: Header = serde_json::from_str(header).map_err(|_| BaselineError::NoBaseline)?;
     let version = header.schema.strip_prefix(SCHEMA.0).ok_or(BaselineError::NoBaseline)?;
     let version: u32 = version.parse().map_err(|_| BaselineError::NoBaseline)?;
-    if version > SCHEMA.1 {
-        return Err(BaselineError::Newer(version));
+    match version {
+        0 => return Err(BaselineError::NoBaseline),
+        newer if newer > SCHEMA.1 => return Err(BaselineError::Newer(newer)),
+        _ => {}
     }
     if hex(&Sha256::digest(body)) != header.sha256 {
         return Err(BaselineError::Damaged("its digest does not match".to_owned()));
@@ -79,7 +82,7 @@ pub fn load(path: &Path) -> Result<WorkingSet, BaselineError> {
         roles: body.roles.into_iter().collect(),
         callers: body.callers.into_iter().collect(),
         accounts: body.accounts,
-        people: body.people.into_iter().collect(),
+        people: body.people,
         recent: body.recent,
         copies: body.copies,
     }))
@@ -96,7 +99,7 @@ pub fn save(memory: &WorkingSet, path: &Path) -> Result<(), BaselineError> {
         roles: parts.roles.into_iter().collect(),
         callers: parts.callers.into_iter().collect(),
         accounts: parts.accounts,
-        people: parts.people.into_iter().collect(),
+        people: parts.people,
         recent: parts.recent,
         copies: parts.copies,
     };
@@ -109,14 +112,34 @@ pub fn save(memory: &WorkingSet, path: &Path) -> Result<(), BaselineError> {
     replace(path, &format!("{header}\n{text}")).map_err(BaselineError::Unwritable)
 }
 
+/// Whether a baseline can be saved at `path`, so that a long run does not end in a surprise.
+///
+/// # Errors
+/// The folder takes no file.
+pub fn check_writable(path: &Path) -> Result<(), BaselineError> {
+    beside(&real(path)).map(drop).map_err(BaselineError::Unwritable)
+}
+
 fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    let path = real(path);
+    let mut file = beside(&path)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(&path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// The file behind a link, so that the link stays.
+fn real(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// A new file in the folder of `path`, from where it can be moved there in one step.
+fn beside(path: &Path) -> std::io::Result<NamedTempFile> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+    // The error of the library names its own file, which nobody has asked for.
+    NamedTempFile::new_in(folder).map_err(|error| error.kind().into())
 }

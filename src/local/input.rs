@@ -8,7 +8,7 @@ use walkdir::WalkDir;
 
 use super::Progress;
 use crate::cloudtrail;
-use crate::decode::{Decoded, Fault, Limits, Place, decode};
+use crate::decode::{Decoded, Fault, Limits, Place, decode_each};
 use crate::event::Event;
 use crate::report::Report;
 use crate::text::escape_controls;
@@ -87,6 +87,13 @@ impl Reading<'_> {
                     found = true;
                     self.take_file(entry.path());
                 }
+                // Opening a pipe waits for somebody to write into it.
+                Ok(entry) if !entry.file_type().is_dir() && is_log(entry.path()) => {
+                    found = true;
+                    self.inputs.unreadable += 1;
+                    let cause = "is neither a file nor a folder and was not opened".to_owned();
+                    self.problem(&entry.path().display().to_string(), cause);
+                }
                 Ok(_) => {}
                 Err(error) => {
                     found = true;
@@ -123,36 +130,32 @@ impl Reading<'_> {
         self.inputs.files += 1;
         self.inputs.bytes += bytes.len() as u64;
         self.progress.read(self.inputs.files, self.inputs.bytes);
-        let Decoded { records, other, faults } = decode(&bytes, Limits::default());
-        self.report.other += other;
-        let mut messages = Vec::new();
-        for (place, record) in records {
-            match cloudtrail::read(&record) {
+        let mut faults = FaultList::default();
+        let decoded =
+            decode_each(&bytes, Limits::default(), &mut |place, record| match cloudtrail::read(
+                &record,
+            ) {
                 Ok(Some(event)) => self.inputs.events.push(event),
                 Ok(None) => self.report.other += 1,
-                Err(error) => {
-                    self.report.undecodable += 1;
-                    messages.push(at(place, &error));
-                }
-            }
-        }
-        let damaged = faults.iter().any(|fault| matches!(fault, Fault::Input(_)));
-        self.inputs.unreadable += u64::from(damaged);
-        for fault in faults {
-            match fault {
-                Fault::Input(fault) => messages.push(fault.to_string()),
-                Fault::Record(place, fault) => {
-                    self.report.undecodable += 1;
-                    messages.push(at(place, &fault));
-                }
-            }
-        }
-        self.name_faults(name, messages);
+                Err(error) => faults.record(|| at(place, &error)),
+            });
+        self.take_faults(name, decoded, faults);
     }
 
-    fn name_faults(&mut self, name: &str, messages: Vec<String>) {
-        let more = messages.len().saturating_sub(NAMED_FAULTS);
-        for message in messages.into_iter().take(NAMED_FAULTS) {
+    fn take_faults(&mut self, name: &str, decoded: Decoded, mut list: FaultList) {
+        self.report.other += decoded.other;
+        let damaged = decoded.faults.iter().any(|fault| matches!(fault, Fault::Input(_)));
+        self.inputs.unreadable += u64::from(damaged);
+        for fault in decoded.faults {
+            match fault {
+                Fault::Input(fault) => self.problem(name, fault.to_string()),
+                Fault::Record(place, fault) => list.record(|| at(place, &fault)),
+            }
+        }
+        list.records += decoded.more_faults;
+        self.report.undecodable += list.records;
+        let more = list.records - list.named.len() as u64;
+        for message in list.named {
             self.problem(name, message);
         }
         if more > 0 {
@@ -162,6 +165,22 @@ impl Reading<'_> {
 
     fn problem(&mut self, input: &str, message: String) {
         self.inputs.problems.push(Problem { input: input.to_owned(), message });
+    }
+}
+
+/// The faulty records of one input: the first by their messages, all by their number.
+#[derive(Default)]
+struct FaultList {
+    named: Vec<String>,
+    records: u64,
+}
+
+impl FaultList {
+    fn record(&mut self, message: impl FnOnce() -> String) {
+        self.records += 1;
+        if self.named.len() < NAMED_FAULTS {
+            self.named.push(message());
+        }
     }
 }
 

@@ -63,6 +63,7 @@ fn run(events: &[Event], lost: &[Lost], taken: &mut Taken) -> (Report, WorkingSe
             numbers: &[7],
             other: 1,
             lost: if at == 1 { lost } else { &[] },
+            more_lost: 0,
         })
         .collect();
     let mut letters = Taken { full: taken.full, ..Taken::default() };

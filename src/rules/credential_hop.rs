@@ -11,8 +11,9 @@ pub(super) const RULE: Rule = Rule {
     title: "Credentials of a machine used elsewhere",
     severities: &[Severity::Medium, Severity::High],
     mitre: &["T1552.005", "T1078.004"],
-    sees: "The session of an EC2 instance takes another role from a network where neither the \
-           instance's role nor this role's callers ever were.",
+    sees: "The session of an EC2 instance takes another role from a block of networks where \
+           neither the instance's role nor this role's callers ever were. All private addresses \
+           are one block.",
     why: "Whoever reaches the metadata service of an instance, through a forged request or a \
           shell, can carry its credentials away. Using them from elsewhere is what a thief does \
           next, and an instance does not.",
@@ -30,7 +31,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let it = case.granted_assumption()?;
     let instance = instance(it)?;
     let surprise = case.surprise?;
-    let part = surprise.part(Dimension::Network).filter(|part| part.bits() >= ELSEWHERE)?;
+    let part = surprise.part(Dimension::NetworkBlock).filter(|part| part.bits() >= ELSEWHERE)?;
     let who = it.call.principal.name.as_ref().map_or("", Text::as_str);
     let role = inline(it.role()?.name());
     let mut evidence = numbers(part, surprise);
@@ -40,7 +41,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         severity: case.severity_of_sum(surprise).unwrap_or(Severity::Medium),
         phrase: "with an instance's credentials from elsewhere".into(),
         summary: format!(
-            "the credentials of instance {instance} ({}) took {role} from {}, where it never was: {}",
+            "the credentials of instance {instance} ({}) took {role} from {}, where neither is known: {}",
             inline(who),
             it.call.address.display(),
             experience(part)
@@ -59,4 +60,36 @@ fn instance(it: &Assumption) -> Option<&str> {
         && matches!(id.len(), 8 | 17)
         && id.bytes().all(|b| b.is_ascii_hexdigit());
     is_instance.then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::tests::scene::{Scene, call, session, with};
+    use super::RULE;
+    use crate::severity::Severity;
+
+    fn instance(address: &str) -> Value {
+        let identity = session("worker", "i-0123456789abcdef0");
+        with(call(), &[("/userIdentity", identity), ("/sourceIPAddress", json!(address))])
+    }
+
+    #[test]
+    fn fires_where_the_instance_never_was() {
+        let mut scene = Scene::default().daily(30, &instance("10.1.2.3"));
+        assert_eq!(scene.then(RULE.id, &instance("203.0.113.9")), Some(Severity::Medium));
+    }
+
+    #[test]
+    fn is_silent_in_the_same_block_and_for_what_is_no_instance() {
+        let mut scene = Scene::default().daily(30, &instance("10.1.2.3"));
+        assert_eq!(scene.then(RULE.id, &instance("10.77.0.1")), None);
+        let pod = |address: &str| {
+            let identity = session("worker", "pod-7f9c");
+            with(call(), &[("/userIdentity", identity), ("/sourceIPAddress", json!(address))])
+        };
+        let mut scene = Scene::default().daily(30, &pod("10.1.2.3"));
+        assert_eq!(scene.then(RULE.id, &pod("203.0.113.9")), None);
+    }
 }

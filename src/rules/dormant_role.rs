@@ -39,20 +39,22 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let (severity, new) = if new_to(baseline, Dimension::Principal, it) {
-        (Severity::High, "who never took it before")
+        (Severity::High, "to whom it is new")
     } else if new_to(baseline, Dimension::Network, it) {
-        (Severity::Medium, "from a network that it was never taken from")
+        (Severity::Medium, "from a network that is new to it")
     } else {
         return None;
     };
     let days = unused.as_hours() / 24;
-    let who = it.call.principal.display();
+    let who = it.who();
     let role = inline(it.role()?.name());
     Some(Finding {
         rule: RULE.id.into(),
         severity,
         phrase: "after weeks without use".into(),
-        summary: format!("{role} was not taken for {days} days, then by {who}, {new}"),
+        summary: format!(
+            "{role} was out of normal use for {days} days, then taken by {who}, {new}"
+        ),
         evidence: evidence(json!({
             "unused_days": days,
             "last_taken": last.to_string(),
@@ -69,4 +71,32 @@ fn new_to(baseline: &RoleBaseline, dimension: Dimension, it: &Assumption) -> boo
     value.is_some_and(|value| {
         baseline.iter().all(|(_, habits)| habits.seen(dimension, value).is_none())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::tests::scene::{Scene, call, user, with};
+    use super::RULE;
+    use crate::severity::Severity;
+
+    #[test]
+    fn fires_for_somebody_new_after_weeks_and_for_a_new_network() {
+        let bob = with(call(), &[("/userIdentity", user("bob", "111122223333"))]);
+        let elsewhere = with(call(), &[("/sourceIPAddress", json!("203.0.113.9"))]);
+        for (record, severity) in [(bob, Severity::High), (elsewhere, Severity::Medium)] {
+            let mut scene = Scene::default().daily(2, &call()).quiet(40);
+            assert_eq!(scene.then(RULE.id, &record), Some(severity));
+        }
+    }
+
+    #[test]
+    fn is_silent_for_those_who_always_came_and_before_thirty_days() {
+        let mut scene = Scene::default().daily(2, &call()).quiet(90);
+        assert_eq!(scene.then(RULE.id, &call()), None);
+        let bob = with(call(), &[("/userIdentity", user("bob", "111122223333"))]);
+        let mut scene = Scene::default().daily(2, &call()).quiet(20);
+        assert_eq!(scene.then(RULE.id, &bob), None);
+    }
 }

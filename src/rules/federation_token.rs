@@ -90,3 +90,43 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         ground,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::tests::scene::{Scene, call, with};
+    use super::RULE;
+    use crate::severity::Severity;
+
+    fn token(policy: &str) -> Value {
+        let request = json!({"name": "x", "policy": policy});
+        with(
+            call(),
+            &[("/eventName", json!("GetFederationToken")), ("/requestParameters", request)],
+        )
+    }
+
+    const NARROW: &str =
+        r#"{"Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}}"#;
+    const ALL: &str = r#"{"Statement":[{"Effect":"Allow","Action":["*"],"Resource":"*"}]}"#;
+
+    #[test]
+    fn fires_on_everything_on_nonsense_and_on_a_first_time() {
+        for (policy, severity) in [(ALL, Severity::High), ("{", Severity::Medium)] {
+            let mut scene = Scene::default().daily(10, &token(NARROW));
+            assert_eq!(scene.then(RULE.id, &token(policy)), Some(severity), "{policy}");
+        }
+        let mut scene = Scene::default().daily(10, &call());
+        assert_eq!(scene.then(RULE.id, &token(NARROW)), Some(Severity::Medium));
+        assert_eq!(Scene::default().then(RULE.id, &token(NARROW)), Some(Severity::Low));
+    }
+
+    #[test]
+    fn is_silent_for_those_who_always_did_and_on_refusals() {
+        let mut scene = Scene::default().daily(10, &token(NARROW));
+        assert_eq!(scene.then(RULE.id, &token(NARROW)), None);
+        let refused = with(token(ALL), &[("/errorCode", json!("AccessDenied"))]);
+        assert_eq!(scene.then(RULE.id, &refused), None);
+    }
+}

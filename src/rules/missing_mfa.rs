@@ -58,12 +58,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
                     format!("the role was taken with MFA on {days} and without it on {without}");
                 (Severity::High, Ground::Habit, reason)
             } else {
-                let reason = "this user was not seen to take this role without MFA before";
+                let reason = "this user is not known for taking this role without MFA";
                 (Severity::Medium, Ground::Habit, reason.to_owned())
             }
         }
     };
-    let who = principal.display();
+    let who = it.who();
     let role = inline(it.role()?.name());
     Some(Finding {
         rule: RULE.id.into(),
@@ -94,5 +94,39 @@ fn credential(it: &Assumption) -> &'static str {
         Credential::LongTerm(_) => "with a long-term key",
         Credential::Temporary { .. } => "with a temporary key",
         Credential::Unseen => "with a key that the record does not show",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::tests::scene::{Scene, call, session, with};
+    use super::RULE;
+    use crate::severity::Severity;
+
+    fn without() -> Value {
+        with(call(), &[("/requestParameters/serialNumber", Value::Null)])
+    }
+
+    const REQUIRED: &str = "[[role]]\nmatch = '*:role/Target'\nmfa = 'required'";
+    const NOT_REQUIRED: &str = "[[role]]\nmatch = '*:role/Target'\nmfa = 'not_required'";
+
+    #[test]
+    fn fires_where_mfa_is_usual_declared_or_never_was() {
+        let mut scene = Scene::default().daily(10, &call());
+        assert_eq!(scene.then(RULE.id, &without()), Some(Severity::High));
+        assert_eq!(Scene::declaring(REQUIRED).then(RULE.id, &without()), Some(Severity::High));
+        assert_eq!(Scene::default().then(RULE.id, &without()), Some(Severity::Medium));
+    }
+
+    #[test]
+    fn is_silent_with_mfa_without_knowledge_on_refusals_and_where_it_is_not_required() {
+        assert_eq!(Scene::default().then(RULE.id, &call()), None);
+        assert_eq!(Scene::declaring(NOT_REQUIRED).then(RULE.id, &without()), None);
+        let role = with(without(), &[("/userIdentity", session("ci", "run"))]);
+        assert_eq!(Scene::declaring(REQUIRED).then(RULE.id, &role), None);
+        let refused = with(without(), &[("/errorCode", json!("AccessDenied"))]);
+        assert_eq!(Scene::declaring(REQUIRED).then(RULE.id, &refused), None);
     }
 }

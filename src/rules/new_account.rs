@@ -38,7 +38,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     } else {
         "which was never seen to take any role here"
     };
-    let who = it.call.principal.display();
+    let who = it.who();
     let role = inline(it.role()?.name());
     let mut evidence = numbers(part, surprise);
     evidence.insert("known_elsewhere".to_owned(), case.knows_account.into());
@@ -54,4 +54,38 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         evidence,
         ground: Ground::Habit,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::tests::scene::{Scene, call, user, with};
+    use super::RULE;
+    use crate::severity::Severity;
+
+    fn from(account: &str, name: &str) -> Value {
+        with(call(), &[("/userIdentity", user(name, account))])
+    }
+
+    #[test]
+    fn fires_for_an_account_nobody_knows_and_low_for_one_that_is_known() {
+        let vendor = from("444455556666", "scanner");
+        let mut scene = Scene::default().daily(25, &vendor);
+        let stranger = from("777788889999", "eve");
+        assert_eq!(scene.then(RULE.id, &stranger), Some(Severity::High));
+        let other = [("/requestParameters/roleArn", json!("arn:aws:iam::111122223333:role/Other"))];
+        let mut scene =
+            Scene::default().daily(25, &vendor).daily(3, &with(stranger.clone(), &other));
+        assert_eq!(scene.then(RULE.id, &stranger), Some(Severity::Low));
+    }
+
+    #[test]
+    fn is_silent_for_the_usual_accounts_and_for_a_role_with_little_history() {
+        let vendor = from("444455556666", "scanner");
+        let mut scene = Scene::default().daily(25, &vendor);
+        assert_eq!(scene.then(RULE.id, &from("444455556666", "second")), None);
+        let mut scene = Scene::default().daily(3, &vendor);
+        assert_eq!(scene.then(RULE.id, &from("777788889999", "eve")), None);
+    }
 }

@@ -41,7 +41,7 @@ fn declared(networks: &[ipnet::IpNet], it: &Assumption) -> Option<Finding> {
     if is_inside || !profile::has_network_of_its_own(&it.call) {
         return None;
     }
-    let who = it.call.principal.display();
+    let who = it.who();
     let role = inline(it.role()?.name());
     Some(Finding {
         rule: RULE.id.into(),
@@ -57,7 +57,7 @@ fn declared(networks: &[ipnet::IpNet], it: &Assumption) -> Option<Finding> {
 }
 
 fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
-    let who = it.call.principal.display();
+    let who = it.who();
     let role = inline(it.role()?.name());
     let from = it.call.address.display();
     let moved = moved_session(case, it);
@@ -75,7 +75,7 @@ fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
     let because = match moved {
         Some(origin) => {
             evidence.insert("session_made_from".to_owned(), origin.as_str().into());
-            format!("though the session was made from {}; ", inline(origin.as_str()))
+            format!(", though the session was made from {}", inline(origin.as_str()))
         }
         None => String::new(),
     };
@@ -84,7 +84,7 @@ fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
         severity: case.severity_of_sum(surprise).unwrap_or(alone).max(alone),
         phrase: "from a network never seen".into(),
         summary: format!(
-            "{who} took {role} from {from}, {because}neither was seen in that network before: {}",
+            "{who} took {role} from {from}{because}; neither is known there: {}",
             experience(part)
         ),
         evidence,
@@ -102,4 +102,53 @@ fn moved_session<'a>(case: &Case<'a>, it: &Assumption) -> Option<&'a Network> {
     let origin = case.caller?.signed_in_from(created)?;
     let is_new = case.surprise?.part(Dimension::Network)?.bits() >= MOVED;
     (is_new && *origin != it.call.address.network()).then_some(origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::tests::scene::{Scene, call, with};
+    use super::RULE;
+    use crate::severity::Severity;
+
+    fn at(address: &str) -> Value {
+        with(call(), &[("/sourceIPAddress", json!(address))])
+    }
+
+    const OFFICE: &str = "[[role]]\nmatch = '*:role/Target'\nnetworks = ['198.51.100.0/24']";
+
+    #[test]
+    fn fires_outside_the_declared_networks_and_where_nobody_ever_was() {
+        let mut scene = Scene::declaring(OFFICE);
+        assert_eq!(scene.then(RULE.id, &at("203.0.113.9")), Some(Severity::High));
+        assert_eq!(scene.then(RULE.id, &at("::ffff:203.0.113.10")), None, "a repeat");
+        let mut scene = Scene::default().daily(30, &call());
+        assert_eq!(scene.then(RULE.id, &at("203.0.113.9")), Some(Severity::Medium));
+    }
+
+    #[test]
+    fn is_low_for_a_session_made_where_it_is_used() {
+        let traveller = |address: &str, created: &str| {
+            let context =
+                json!({"attributes": {"creationDate": created, "mfaAuthenticated": "true"}});
+            let key = ("/userIdentity/accessKeyId", json!("ASIAEXAMPLE"));
+            with(at(address), &[key, ("/userIdentity/sessionContext", context)])
+        };
+        let mut scene =
+            Scene::default().daily(30, &traveller("198.51.100.7", "2026-01-01T00:00:00Z"));
+        let abroad = traveller("203.0.113.9", "2026-02-04T08:00:00Z");
+        assert_eq!(scene.then(RULE.id, &abroad), Some(Severity::Low));
+    }
+
+    #[test]
+    fn is_silent_at_home_and_where_networks_always_change() {
+        assert_eq!(Scene::declaring(OFFICE).then(RULE.id, &at("198.51.100.200")), None);
+        assert_eq!(Scene::declaring(OFFICE).then(RULE.id, &at("ec2.amazonaws.com")), None);
+        let mut scene = Scene::default();
+        for n in 0..40 {
+            scene = scene.daily(1, &at(&format!("100.{}.0.1", 64 + n)));
+        }
+        assert_eq!(scene.then(RULE.id, &at("100.127.0.1")), None);
+    }
 }

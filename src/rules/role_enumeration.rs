@@ -46,7 +46,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 }
 
 fn finding(it: &Assumption, granted: bool, count: u32, minutes: u32, names: &[String]) -> Finding {
-    let who = it.call.principal.display();
+    let who = it.who();
     let tried = format!("{who} was refused {count} roles within {minutes} minutes");
     let (severity, phrase, summary) = match it.role() {
         Some(role) if granted => {
@@ -63,5 +63,44 @@ fn finding(it: &Assumption, granted: bool, count: u32, minutes: u32, names: &[St
         summary,
         evidence: evidence(json!({ "refused_roles": count, "minutes": minutes, "roles": names })),
         ground: Ground::Fact,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::tests::scene::{Scene, call, with};
+    use super::RULE;
+    use crate::severity::Severity;
+
+    fn refused(role: u32) -> Value {
+        let arn = format!("arn:aws:iam::111122223333:role/r{role}");
+        let changes =
+            [("/requestParameters/roleArn", json!(arn)), ("/errorCode", json!("AccessDenied"))];
+        with(call(), &changes)
+    }
+
+    #[test]
+    fn fires_at_the_eighth_role_and_on_the_grant_after_it() {
+        let mut scene = Scene::default();
+        for role in 1..8 {
+            assert_eq!(scene.then(RULE.id, &refused(role)), None, "{role}");
+        }
+        assert_eq!(scene.then(RULE.id, &refused(8)), Some(Severity::Medium));
+        assert_eq!(scene.then(RULE.id, &call()), Some(Severity::High));
+    }
+
+    #[test]
+    fn is_silent_on_one_role_refused_often_and_on_refusals_days_apart() {
+        let mut scene = Scene::default();
+        for _ in 0..20 {
+            assert_eq!(scene.then(RULE.id, &refused(1)), None);
+        }
+        let mut scene = Scene::default();
+        for role in 0..10 {
+            scene = scene.quiet(1);
+            assert_eq!(scene.then(RULE.id, &refused(role)), None);
+        }
     }
 }

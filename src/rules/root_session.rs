@@ -91,3 +91,50 @@ fn assume_root(it: &Assumption, account: &str, task_policy: Option<&Text>) -> Fi
         ground: Ground::Fact,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::tests::scene::{Scene, call, session, with};
+    use super::RULE;
+    use crate::severity::Severity;
+
+    fn sign_in(mfa: &str) -> Value {
+        let root =
+            json!({"type": "Root", "principalId": "111122223333", "accountId": "111122223333"});
+        let changes = [
+            ("/eventSource", json!("signin.amazonaws.com")),
+            ("/eventName", json!("ConsoleLogin")),
+            ("/userIdentity", root),
+            ("/requestParameters", Value::Null),
+            ("/additionalEventData", json!({"MFAUsed": mfa})),
+        ];
+        with(call(), &changes)
+    }
+
+    #[test]
+    fn fires_on_root_at_the_console_and_on_assume_root() {
+        assert_eq!(Scene::default().then(RULE.id, &sign_in("No")), Some(Severity::High));
+        assert_eq!(Scene::default().then(RULE.id, &sign_in("Yes")), Some(Severity::Medium));
+        let request = json!({"targetPrincipal": "444455556666"});
+        let changes = [
+            ("/eventName", json!("AssumeRoot")),
+            ("/userIdentity", session("Root", "alice")),
+            ("/requestParameters", request),
+        ];
+        let root = with(call(), &changes);
+        assert_eq!(Scene::default().then(RULE.id, &root), Some(Severity::Medium));
+        let refused = with(root, &[("/errorCode", json!("AccessDenied"))]);
+        assert_eq!(Scene::default().then(RULE.id, &refused), Some(Severity::Low));
+    }
+
+    #[test]
+    fn is_silent_on_failed_sign_ins_and_on_others() {
+        let failed = with(sign_in("No"), &[("/errorMessage", json!("Failed authentication"))]);
+        assert_eq!(Scene::default().then(RULE.id, &failed), None);
+        let alice = super::super::tests::scene::user("alice", "111122223333");
+        let person = with(sign_in("No"), &[("/userIdentity", alice)]);
+        assert_eq!(Scene::default().then(RULE.id, &person), None);
+    }
+}

@@ -1,5 +1,7 @@
 //! The whole table held to account. What each rule says about real stories is in `fixtures/`.
 
+pub(super) mod scene;
+
 use super::*;
 
 #[test]
@@ -34,4 +36,14 @@ fn every_rule_file_is_registered_and_named_for_its_rule() {
     files.sort();
     let ids: Vec<&str> = RULES.iter().map(|rule| rule.id).collect();
     assert_eq!(files, ids);
+}
+
+#[test]
+fn every_rule_has_tests_beside_it_of_what_fires_and_what_does_not() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/rules");
+    for rule in RULES {
+        let code = std::fs::read_to_string(folder.join(format!("{}.rs", rule.id))).unwrap();
+        let tests = code.split("mod tests").nth(1).unwrap_or_default();
+        assert!(tests.contains("fn fires_") && tests.contains("silent_"), "{}", rule.id);
+    }
 }

@@ -6,7 +6,7 @@ use crate::config::Comparison;
 use crate::event::Assumption;
 use crate::severity::Severity;
 use crate::surprise::{STRANGER, UNUSUAL};
-use crate::text::inline;
+use crate::text::{inline, plural};
 
 pub(super) const RULE: Rule = Rule {
     id: "unexpected_principal",
@@ -36,7 +36,7 @@ fn declared(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
     if Comparison::with_any(expected, principal) != Comparison::Differs {
         return None;
     }
-    let who = principal.display();
+    let who = it.who();
     let role = inline(it.role()?.name());
     Some(Finding {
         rule: RULE.id.into(),
@@ -63,21 +63,61 @@ fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
     let sum = case.severity_of_sum(surprise);
     let alone = if part.bits() >= STRANGER { Severity::Medium } else { Severity::Low };
     let severity = sum.unwrap_or(alone).max(alone);
-    let caller_side = match case.caller.map(|caller| caller.habits().turnover(Dimension::Role)) {
-        Some(roles) if roles.values > 0 => {
-            let roles = crate::text::plural(u64::from(roles.values), "other role", "other roles");
-            format!("which was seen to take {roles} before, never this one")
-        }
-        _ => "of which nothing is known yet".to_owned(),
+    let others = case.caller.map_or(0, |caller| caller.habits().turnover(Dimension::Role).values);
+    let known = match others {
+        0 => "not known here until now".to_owned(),
+        _ => format!("known for {}", plural(u64::from(others), "other role", "other roles")),
     };
-    let who = it.call.principal.display();
+    let who = it.who();
     let role = inline(it.role()?.name());
     Some(Finding {
         rule: RULE.id.into(),
         severity,
         phrase: "who never took it".into(),
-        summary: format!("{who}, {caller_side}, took {role}: {}", experience(part)),
+        summary: format!("{who}, {known}, took {role} for the first time: {}", experience(part)),
         evidence: numbers(part, surprise),
         ground: Ground::Habit,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::tests::scene::{Scene, call, session, user, with};
+    use super::RULE;
+    use crate::severity::Severity;
+
+    fn by(name: &str, role: &str) -> Value {
+        let arn = format!("arn:aws:iam::111122223333:role/{role}");
+        let changes = [
+            ("/userIdentity", user(name, "111122223333")),
+            ("/requestParameters/roleArn", json!(arn)),
+        ];
+        with(call(), &changes)
+    }
+
+    const ALICE: &str = "[[role]]\nmatch = '*:role/Target'\n\
+                         principals = ['arn:aws:iam::111122223333:user/alice']";
+
+    #[test]
+    fn fires_outside_the_list_and_for_a_stranger_on_both_sides() {
+        let bob = by("bob", "Target");
+        assert_eq!(Scene::declaring(ALICE).then(RULE.id, &bob), Some(Severity::High));
+        let mut scene = Scene::default().daily(30, &call()).daily(30, &by("bob", "Other"));
+        assert_eq!(scene.then(RULE.id, &bob), Some(Severity::Medium));
+        let person = Scene::default();
+        let machine = with(call(), &[("/userIdentity", session("ci", "run"))]);
+        let mut person = person.daily(30, &machine).daily(30, &by("bob", "Other"));
+        assert_eq!(person.then(RULE.id, &bob), Some(Severity::Medium), "among machines");
+    }
+
+    #[test]
+    fn is_low_for_a_newcomer_and_silent_on_the_list_and_at_a_new_role() {
+        let mut scene = Scene::default().daily(30, &call());
+        assert_eq!(scene.then(RULE.id, &by("newcomer", "Target")), Some(Severity::Low));
+        assert_eq!(Scene::declaring(ALICE).then(RULE.id, &call()), None);
+        let mut scene = Scene::default().daily(3, &call()).daily(30, &by("bob", "Other"));
+        assert_eq!(scene.then(RULE.id, &by("bob", "Target")), None);
+    }
 }

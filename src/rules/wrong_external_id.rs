@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::{Case, Finding, Ground, Rule, evidence, json};
-use crate::baseline::{Dimension, Habits, Seen, Turnover};
+use crate::baseline::{Dimension, Habits, Seen, Table, Turnover};
 use crate::event::{Assumption, CallerClass, Event, ExternalIdUse};
 use crate::id::AccountId;
 use crate::profile;
@@ -15,7 +15,7 @@ const STEADY_DAYS: u32 = 5;
 /// How new ExternalIds come at most for the known one to be steady: one in eight.
 const STEADY_BITS: f64 = 3.0;
 /// Refusals of one role within [`PROBING_WINDOW`] from which they are more than a mistake.
-const PROBING: usize = 5;
+const PROBING: u32 = 5;
 const PROBING_WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
 pub(super) const RULE: Rule = Rule {
@@ -94,7 +94,7 @@ fn proved(
     facts: serde_json::Value,
     ground: Ground,
 ) -> Finding {
-    let who = it.call.principal.display();
+    let who = it.who();
     let role = inline(it.role().map_or("", crate::id::RoleArn::name));
     let (phrase, with) = if sent == "none" {
         ("without its ExternalId", "without an ExternalId".to_owned())
@@ -114,34 +114,31 @@ fn proved(
 /// A refusal of a role that outside callers always take with an ExternalId.
 fn suspected(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
     let role = it.role()?;
-    let habits = case.role?.habits(CallerClass::ExternalAccount);
+    let habits = case.role.and_then(|role| role.habits(CallerClass::ExternalAccount));
     let table = habits.and_then(|habits| habits.table(Dimension::ExternalId));
-    let days = table.map_or(0, |table| {
-        table
-            .iter()
-            .filter(|(id, _)| shown_of(id) != "none")
-            .map(|(_, it)| it.days.count())
-            .max()
-            .unwrap_or(0)
-    });
-    let without = table.is_some_and(|table| table.iter().any(|(id, _)| shown_of(id) == "none"));
-    let demanded = case.expected.external_ids.is_some() || (days >= STEADY_DAYS && !without);
-    if !demanded {
+    let sent = || table.into_iter().flat_map(Table::iter).map(|(id, seen)| (shown_of(id), seen));
+    let with = sent().filter(|(id, _)| id != "none").map(|(_, seen)| seen.days.count());
+    let days = with.max().unwrap_or(0);
+    let because = if case.expected.external_ids.is_some() {
+        "an ExternalId is declared for the role"
+    } else if days >= STEADY_DAYS && sent().all(|(id, _)| id != "none") {
+        "the role is always taken with an ExternalId"
+    } else {
         return None;
-    }
+    };
     let before =
         case.caller.map_or(0, |caller| caller.denials.of_role(role, it.call.time, PROBING_WINDOW));
-    let refusals = before + 1;
-    let who = it.call.principal.display();
+    let refusals = before.saturating_add(1);
+    let who = it.who();
     Some(Finding {
         rule: RULE.id.into(),
         severity: if refusals >= PROBING { Severity::Medium } else { Severity::Low },
         phrase: "perhaps for a wrong ExternalId".into(),
         summary: format!(
-            "{who} was refused {} {} within an hour; the role is always taken with an \
-             ExternalId, so a wrong one is suspected, though the refusal does not tell",
+            "{who} was refused {} {} within an hour; {because}, so a wrong one is suspected, \
+             though the refusal does not tell",
             inline(role.name()),
-            crate::text::plural(refusals as u64, "time", "times"),
+            crate::text::plural(u64::from(refusals), "time", "times"),
         ),
         evidence: evidence(json!({ "proved": false, "refusals": refusals, "days": days })),
         ground: Ground::Fact,
@@ -152,7 +149,7 @@ fn suspected(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
 fn sent_by(habits: &Habits, account: AccountId) -> impl Iterator<Item = (&str, &Seen)> {
     let table = habits.table(Dimension::ExternalId);
     let prefix = format!("{account} ");
-    let values = table.into_iter().flat_map(crate::baseline::Table::iter);
+    let values = table.into_iter().flat_map(Table::iter);
     values.filter_map(move |(value, seen)| Some((value.strip_prefix(&prefix)?, seen)))
 }
 
@@ -166,4 +163,63 @@ fn shown(stored: &str) -> String {
 
 fn shown_of(value: &str) -> String {
     value.split_once(' ').map_or_else(|| "none".to_owned(), |(_, id)| shown(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::tests::scene::{Scene, call, user, with};
+    use super::RULE;
+    use crate::severity::Severity;
+
+    fn vendor(external_id: Value) -> Value {
+        let identity = user("scanner", "444455556666");
+        with(call(), &[("/userIdentity", identity), ("/requestParameters/externalId", external_id)])
+    }
+
+    fn refused(record: Value) -> Value {
+        with(record, &[("/errorCode", json!("AccessDenied"))])
+    }
+
+    const DECLARED: &str = "[[role]]\nmatch = '*:role/Target'\nexternal_ids = ['right']";
+
+    #[test]
+    fn fires_on_a_wrong_one_and_on_none_by_habit_and_declaration() {
+        for wrong in [json!("wrong"), Value::Null] {
+            let mut scene = Scene::default().daily(10, &vendor(json!("right")));
+            assert_eq!(scene.then(RULE.id, &vendor(wrong.clone())), Some(Severity::High));
+            let mut scene = Scene::declaring(DECLARED);
+            assert_eq!(scene.then(RULE.id, &vendor(wrong)), Some(Severity::High));
+        }
+    }
+
+    #[test]
+    fn suspects_refusals_of_a_role_that_is_taken_with_one() {
+        let mut scene = Scene::default().daily(10, &vendor(json!("right")));
+        let guess = refused(vendor(json!("guess")));
+        assert_eq!(scene.then(RULE.id, &guess), Some(Severity::Low));
+        let more: Vec<_> = (0..4).map(|_| scene.then(RULE.id, &guess)).collect();
+        assert_eq!(more, [None, None, None, Some(Severity::Medium)]);
+    }
+
+    #[test]
+    fn is_silent_on_the_right_one_on_changing_ones_and_within_the_account() {
+        let mut scene = Scene::default().daily(10, &vendor(json!("right")));
+        assert_eq!(scene.then(RULE.id, &vendor(json!("right"))), None);
+        assert_eq!(Scene::declaring(DECLARED).then(RULE.id, &vendor(json!("right"))), None);
+        assert_eq!(Scene::declaring(DECLARED).then(RULE.id, &call()), None);
+        let mut scene = Scene::default();
+        for n in 0..20 {
+            scene = scene.daily(1, &vendor(json!(format!("customer {n}"))));
+        }
+        assert_eq!(scene.then(RULE.id, &vendor(json!("customer 99"))), None);
+        assert_eq!(Scene::default().then(RULE.id, &refused(vendor(json!("x")))), None);
+    }
+
+    #[test]
+    fn suspects_refusals_of_a_role_for_which_one_is_declared() {
+        let guess = refused(vendor(json!("guess")));
+        assert_eq!(Scene::declaring(DECLARED).then(RULE.id, &guess), Some(Severity::Low));
+    }
 }
