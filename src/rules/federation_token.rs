@@ -45,7 +45,35 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let who = it.call.principal.display();
     let named = inline(name.as_ref().map_or("", Text::as_str));
     let token = format!("{who} made a federation token named `{named}`");
-    let (severity, ground, phrase, summary) = match scope {
+    let (severity, ground, phrase, summary) = judge(*scope, known_for_it, known_days, &token)?;
+    Some(Finding {
+        rule: RULE.id.into(),
+        severity,
+        phrase: phrase.into(),
+        summary,
+        evidence: evidence(json!({
+            "scope": match scope {
+                FederationScope::Everything => "everything",
+                FederationScope::Limited => "limited",
+                FederationScope::Nothing => "nothing",
+                FederationScope::Unreadable => "unreadable",
+            },
+            "name": named,
+            "caller_known_days": known_days,
+        })),
+        ground,
+    })
+}
+
+type Judgement = (Severity, Ground, &'static str, String);
+
+fn judge(
+    scope: FederationScope,
+    known_for_it: bool,
+    known_days: u32,
+    token: &str,
+) -> Option<Judgement> {
+    Some(match scope {
         FederationScope::Everything => (
             Severity::High,
             Ground::Fact,
@@ -71,23 +99,6 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             "for the first time",
             format!("{token}, which was not seen of this caller before"),
         ),
-    };
-    Some(Finding {
-        rule: RULE.id.into(),
-        severity,
-        phrase: phrase.into(),
-        summary,
-        evidence: evidence(json!({
-            "scope": match scope {
-                FederationScope::Everything => "everything",
-                FederationScope::Limited => "limited",
-                FederationScope::Nothing => "nothing",
-                FederationScope::Unreadable => "unreadable",
-            },
-            "name": named,
-            "caller_known_days": known_days,
-        })),
-        ground,
     })
 }
 

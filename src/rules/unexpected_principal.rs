@@ -65,7 +65,7 @@ fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
     let severity = sum.unwrap_or(alone).max(alone);
     let others = case.caller.map_or(0, |caller| caller.habits().turnover(Dimension::Role).values);
     let known = match others {
-        0 => "not known here until now".to_owned(),
+        0 => "not known here".to_owned(),
         _ => format!("known for {}", plural(u64::from(others), "other role", "other roles")),
     };
     let who = it.who();
@@ -74,7 +74,7 @@ fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
         rule: RULE.id.into(),
         severity,
         phrase: "who never took it".into(),
-        summary: format!("{who}, {known}, took {role} for the first time: {}", experience(part)),
+        summary: format!("{who}, {known}, is new to {role} and took it: {}", experience(part)),
         evidence: numbers(part, surprise),
         ground: Ground::Habit,
     })
