@@ -1,5 +1,9 @@
 //! The shell on AWS: clients of the services, and the pipeline's ports on them.
 
+pub mod envelope;
+pub mod put;
+pub mod shards;
+
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};

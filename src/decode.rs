@@ -12,6 +12,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use envelope::Pieces;
+
 /// How far decoding goes before it says that an input is not what it claims to be.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -119,20 +121,7 @@ pub enum RecordFault {
 /// Decodes one input: a file, or the data of one Kinesis record.
 #[must_use]
 pub fn decode(bytes: &[u8], limits: Limits) -> Decoded {
-    const KPL_MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
-    if bytes.starts_with(&KPL_MAGIC) {
-        return Decoded::of_fault(InputFault::KplAggregated);
-    }
-    if !gzip::is_gzip(bytes) {
-        return envelope::decode(bytes, true);
-    }
-    let (inflated, fault) = gzip::inflate(bytes, limits.inflated_bytes);
-    let mut decoded = match (&fault, inflated.is_empty()) {
-        (Some(_), true) => Decoded::default(),
-        _ => envelope::decode(&inflated, fault.is_none()),
-    };
-    decoded.faults.extend(fault.map(Fault::Input));
-    decoded
+    open(bytes, limits, &|_| false).0
 }
 
 /// The bytes of some records of an input, by the numbers that [`decode`] gave them with the same
@@ -143,11 +132,38 @@ pub fn decode(bytes: &[u8], limits: Limits) -> Decoded {
 /// not be held.
 #[must_use]
 pub fn pieces(bytes: &[u8], limits: Limits, wanted: &BTreeSet<u64>) -> BTreeMap<u64, Vec<u8>> {
+    open(bytes, limits, &|number| wanted.contains(&number)).1
+}
+
+/// The text of every sound record of an input, whether it concerns rolewatch or not, without the
+/// envelopes around it; and what was faulty.
+#[must_use]
+pub fn texts(bytes: &[u8], limits: Limits) -> (Vec<String>, Vec<Fault>) {
+    let (decoded, mut pieces) = open(bytes, limits, &|_| true);
+    for fault in &decoded.faults {
+        if let Fault::Record(place, _) = fault {
+            pieces.remove(&place.record);
+        }
+    }
+    let text = |piece: Vec<u8>| String::from_utf8_lossy(&piece).into_owned();
+    (pieces.into_values().map(text).collect(), decoded.faults)
+}
+
+fn open(bytes: &[u8], limits: Limits, wanted: &dyn Fn(u64) -> bool) -> (Decoded, Pieces) {
+    const KPL_MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
+    if bytes.starts_with(&KPL_MAGIC) {
+        return (Decoded::of_fault(InputFault::KplAggregated), Pieces::new());
+    }
     if !gzip::is_gzip(bytes) {
-        return envelope::pieces(bytes, true, wanted);
+        return envelope::decode(bytes, true, wanted);
     }
     let (inflated, fault) = gzip::inflate(bytes, limits.inflated_bytes);
-    envelope::pieces(&inflated, fault.is_none(), wanted)
+    let (mut decoded, pieces) = match (&fault, inflated.is_empty()) {
+        (Some(_), true) => (Decoded::default(), Pieces::new()),
+        _ => envelope::decode(&inflated, fault.is_none(), wanted),
+    };
+    decoded.faults.extend(fault.map(Fault::Input));
+    (decoded, pieces)
 }
 
 impl Decoded {

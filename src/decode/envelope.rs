@@ -9,7 +9,7 @@
 //! They may be nested: an array of EventBridge events, lines of subscription messages.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde::Deserialize;
@@ -25,20 +25,12 @@ const MAX_DEPTH: usize = 5;
 /// How CloudWatch Logs begins the text of a message by which it tries a destination.
 const CONTROL_TEXT: &str = "CWL CONTROL MESSAGE";
 
-/// Decodes inflated bytes. An input that is not `whole` is known to be cut, so that its last,
-/// open record is no fault of its own.
-pub(super) fn decode(bytes: &[u8], whole: bool) -> Decoded {
-    walk(bytes, whole, &BTreeSet::new()).0
-}
+/// The bytes of records, by their numbers.
+pub(super) type Pieces = BTreeMap<u64, Vec<u8>>;
 
-/// The bytes of the `wanted` records, by their numbers.
-pub(super) fn pieces(bytes: &[u8], whole: bool, wanted: &BTreeSet<u64>) -> BTreeMap<u64, Vec<u8>> {
-    walk(bytes, whole, wanted).1
-}
-
-type Pieces = BTreeMap<u64, Vec<u8>>;
-
-fn walk(bytes: &[u8], whole: bool, wanted: &BTreeSet<u64>) -> (Decoded, Pieces) {
+/// Decodes inflated bytes, and keeps the bytes of the `wanted` records. An input that is not
+/// `whole` is known to be cut, so that its last, open record is no fault of its own.
+pub(super) fn decode(bytes: &[u8], whole: bool, wanted: &dyn Fn(u64) -> bool) -> (Decoded, Pieces) {
     const BOM: &[u8] = b"\xEF\xBB\xBF";
     let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
     let (decoded, pieces) = (Decoded::default(), Pieces::new());
@@ -105,7 +97,7 @@ struct Walk<'w> {
     base: usize,
     whole: bool,
     /// Records whose bytes are asked for, and those found so far.
-    wanted: &'w BTreeSet<u64>,
+    wanted: &'w dyn Fn(u64) -> bool,
     pieces: Pieces,
 }
 
@@ -276,8 +268,7 @@ impl Walk<'_> {
             return self.accept_nameless(span);
         };
         if !cloudtrail::is_ours(peek.source.as_deref().unwrap_or_default(), name) {
-            self.seen += 1;
-            self.decoded.other += 1;
+            self.other(span);
             return Ok(());
         }
         let value =
@@ -297,11 +288,16 @@ impl Walk<'_> {
         let is_our_alert = text("schema").starts_with("rolewatch/alert/");
         let is_insight_or_aggregate = text("eventType").starts_with("AwsCloudTrail");
         if is_digest || is_our_alert || is_insight_or_aggregate {
-            self.seen += 1;
-            self.decoded.other += 1;
+            self.other(span);
             return Ok(());
         }
         Err(RecordFault::NoEventName)
+    }
+
+    fn other(&mut self, span: &[u8]) {
+        self.seen += 1;
+        self.decoded.other += 1;
+        self.keep(span);
     }
 
     fn place(&self, at: usize) -> Place {
@@ -325,7 +321,7 @@ impl Walk<'_> {
 
     /// Keeps the bytes of the record that was counted last, if they are asked for.
     fn keep(&mut self, piece: &[u8]) {
-        if self.wanted.contains(&self.seen) {
+        if (self.wanted)(self.seen) {
             self.pieces.insert(self.seen, piece.to_vec());
         }
     }

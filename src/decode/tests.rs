@@ -190,3 +190,22 @@ fn pieces_are_the_bytes_of_their_records() {
         assert_eq!(found, [(number, piece.as_bytes().to_vec())], "{input}");
     }
 }
+
+#[test]
+fn texts_are_all_sound_records_without_their_envelopes() {
+    let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/envelopes");
+    let read = |name: &str| {
+        let (texts, faults) =
+            texts(&std::fs::read(fixtures.join(name)).unwrap(), Limits::default());
+        assert_eq!(faults, [], "{name}");
+        texts.iter().map(|it| serde_json::from_str(it).unwrap()).collect::<Vec<Value>>()
+    };
+    let expected = read("lines.jsonl");
+    assert_eq!(expected.len(), 3);
+    for name in ["records.json.gz", "array.json", "eventbridge.jsonl", "cloudwatch-logs.json.gz"] {
+        assert_eq!(read(name), expected, "{name}");
+    }
+    let (texts, faults) =
+        texts(br#"[{"eventName":"A"},{"eventName":},{"eventName":"B"}]"#, Limits::default());
+    assert_eq!((texts.len(), faults.len()), (2, 1));
+}

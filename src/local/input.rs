@@ -1,177 +1,72 @@
-//! Log files, folders of them, and standard input → events in the one order of judging.
+//! Log files → events in the one order of judging.
 
 use std::fmt;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use walkdir::WalkDir;
-
-use super::Progress;
+use super::{Faults, Files, Progress};
 use crate::cloudtrail;
 use crate::decode::{Decoded, Fault, Limits, Place, decode};
 use crate::event::Event;
 use crate::report::Report;
-use crate::text::escape_controls;
 
 /// What all inputs held together.
 #[derive(Debug, Default)]
 pub struct Inputs {
     /// Events, in the order in which they are to be judged.
     pub events: Vec<Event>,
-    /// Files that were opened and read, faulty ones too.
-    pub files: u64,
-    /// Bytes of them, as they are stored.
-    pub bytes: u64,
-    /// Files, folders or paths of which some or all could not be read.
-    pub unreadable: u64,
-    /// What could not be read, for the user.
-    pub problems: Vec<Problem>,
+    /// The files they are from.
+    pub files: Files,
 }
 
-/// Something that could not be read, as a message that names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    input: String,
-    message: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", escape_controls(&self.input), escape_controls(&self.message))
-    }
-}
-
-/// Faults named for one input; the rest is counted in a last message.
-const NAMED_FAULTS: usize = 20;
-
-/// Reads every path: a file, a folder to any depth, or `-` for standard input. Records that are
-/// no events are counted in `report`.
+/// Reads every path. Records that are no events are counted in `report`.
 #[must_use]
 pub fn read(paths: &[PathBuf], progress: &Progress, report: &mut Report) -> Inputs {
-    let mut reading = Reading { inputs: Inputs::default(), progress, report };
-    for path in paths {
-        if path.as_os_str() == "-" {
-            let mut bytes = Vec::new();
-            let result = std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes);
-            reading.take("standard input", result);
-        } else if path.is_dir() {
-            reading.take_folder(path);
-        } else {
-            reading.take_file(path);
-        }
-    }
-    let mut inputs = reading.inputs;
+    let mut events = Vec::new();
+    let files = Files::read(paths, progress, |bytes| take(bytes, &mut events, report));
     // The text decides between records that claim one identity and differ, so that the outcome
     // does not depend on the order of the files.
-    inputs.events.sort_by(|a, b| {
+    events.sort_by(|a: &Event, b: &Event| {
         a.order().cmp(&b.order()).then_with(|| {
             if a == b { std::cmp::Ordering::Equal } else { format!("{a:?}").cmp(&format!("{b:?}")) }
         })
     });
-    inputs
+    Inputs { events, files }
 }
 
-/// A reading under way.
-struct Reading<'a> {
-    inputs: Inputs,
-    progress: &'a Progress,
-    report: &'a mut Report,
-}
-
-impl Reading<'_> {
-    fn take_folder(&mut self, folder: &Path) {
-        let mut found = false;
-        for entry in WalkDir::new(folder).follow_links(true).sort_by_file_name() {
-            match entry {
-                Ok(entry) if entry.file_type().is_file() && is_log(entry.path()) => {
-                    found = true;
-                    self.take_file(entry.path());
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    found = true;
-                    self.inputs.unreadable += 1;
-                    let path = error.path().unwrap_or(folder).display().to_string();
-                    let cause = match error.io_error() {
-                        Some(cause) => format!("cannot be read: {cause}"),
-                        None => "is a link that leads back to itself".to_owned(),
-                    };
-                    self.problem(&path, cause);
-                }
-            }
-        }
-        if !found {
-            self.inputs.unreadable += 1;
-            let cause =
-                "holds no logs: give a folder with .json, .jsonl or .ndjson files, plain or .gz";
-            self.problem(&folder.display().to_string(), cause.to_owned());
-        }
-    }
-
-    fn take_file(&mut self, path: &Path) {
-        self.take(&path.display().to_string(), std::fs::read(path));
-    }
-
-    fn take(&mut self, name: &str, bytes: std::io::Result<Vec<u8>>) {
-        let bytes = match bytes {
-            Ok(bytes) => bytes,
+fn take(bytes: &[u8], events: &mut Vec<Event>, report: &mut Report) -> Faults {
+    let Decoded { records, other, faults } = decode(bytes, Limits::default());
+    report.other += other;
+    let mut found = Faults::default();
+    for (place, record) in records {
+        match cloudtrail::read(&record) {
+            Ok(Some(event)) => events.push(event),
+            Ok(None) => report.other += 1,
             Err(error) => {
-                self.inputs.unreadable += 1;
-                return self.problem(name, format!("cannot be read: {error}"));
+                report.undecodable += 1;
+                found.messages.push(at(place, &error));
             }
-        };
-        self.inputs.files += 1;
-        self.inputs.bytes += bytes.len() as u64;
-        self.progress.read(self.inputs.files, self.inputs.bytes);
-        let Decoded { records, other, faults } = decode(&bytes, Limits::default());
-        self.report.other += other;
-        let mut messages = Vec::new();
-        for (place, record) in records {
-            match cloudtrail::read(&record) {
-                Ok(Some(event)) => self.inputs.events.push(event),
-                Ok(None) => self.report.other += 1,
-                Err(error) => {
-                    self.report.undecodable += 1;
-                    messages.push(at(place, &error));
-                }
-            }
-        }
-        let damaged = faults.iter().any(|fault| matches!(fault, Fault::Input(_)));
-        self.inputs.unreadable += u64::from(damaged);
-        for fault in faults {
-            match fault {
-                Fault::Input(fault) => messages.push(fault.to_string()),
-                Fault::Record(place, fault) => {
-                    self.report.undecodable += 1;
-                    messages.push(at(place, &fault));
-                }
-            }
-        }
-        self.name_faults(name, messages);
-    }
-
-    fn name_faults(&mut self, name: &str, messages: Vec<String>) {
-        let more = messages.len().saturating_sub(NAMED_FAULTS);
-        for message in messages.into_iter().take(NAMED_FAULTS) {
-            self.problem(name, message);
-        }
-        if more > 0 {
-            self.problem(name, format!("and {more} more records that could not be read"));
         }
     }
+    for fault in faults {
+        report.undecodable += u64::from(matches!(fault, Fault::Record(..)));
+        found.add(fault);
+    }
+    found
+}
 
-    fn problem(&mut self, input: &str, message: String) {
-        self.inputs.problems.push(Problem { input: input.to_owned(), message });
+impl Faults {
+    /// Takes in what decoding found.
+    pub fn add(&mut self, fault: Fault) {
+        match fault {
+            Fault::Input(fault) => {
+                self.is_damaged = true;
+                self.messages.push(fault.to_string());
+            }
+            Fault::Record(place, fault) => self.messages.push(at(place, &fault)),
+        }
     }
 }
 
 fn at(place: Place, fault: &dyn fmt::Display) -> String {
     format!("record {} (byte {}): {fault}", place.record, place.byte)
-}
-
-/// Whether a file in a folder is taken for a log.
-fn is_log(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    let plain = name.strip_suffix(".gz").unwrap_or(&name);
-    [".json", ".jsonl", ".ndjson"].iter().any(|ending| plain.ends_with(ending))
 }

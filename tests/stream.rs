@@ -1,0 +1,215 @@
+//! `feed` and `tail` against an emulator of AWS.
+#![cfg(feature = "aws")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test may fail loudly"
+)]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use rolewatch::decode::{Limits, texts};
+use serde_json::Value;
+use support::emulator::{Emulator, wait_until};
+use support::{Run, finish, fixture, run};
+
+fn words(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn replayed(path: &Path) -> Run {
+    run(["replay", "--format", "jsonl", words(path)])
+}
+
+fn fed(emulator: &Emulator, stream: &str, path: &Path) -> Run {
+    finish(emulator.rolewatch(&["feed", "--stream", stream, words(path)]).output().unwrap())
+}
+
+/// All of a stream up to its end, as alerts.
+fn tail(emulator: &Emulator, stream: &str) -> Command {
+    emulator.rolewatch(&[
+        "tail",
+        "--stream",
+        stream,
+        "--format",
+        "jsonl",
+        "--from-start",
+        "--until-idle",
+        "2",
+    ])
+}
+
+fn tailed(emulator: &Emulator, stream: &str) -> Run {
+    finish(tail(emulator, stream).output().unwrap())
+}
+
+/// The texts of all records in a file or in a Kinesis record.
+fn texts_of(bytes: &[u8]) -> Vec<String> {
+    let (texts, faults) = texts(bytes, Limits::default());
+    assert_eq!(faults, []);
+    texts
+}
+
+#[test]
+fn every_record_arrives_and_raises_what_a_replay_raises() {
+    let emulator = Emulator::start();
+    emulator.stream("one", 1);
+    let month = fixture("month");
+    let feeding = fed(&emulator, "one", &month);
+    assert_eq!(feeding.status, 0, "{}", feeding.err);
+    let replayed = replayed(&month);
+    let total = replayed.sum().0;
+    assert!(total >= 20_000, "{total}");
+    assert!(feeding.err.contains(&format!("{total} of {total} records put")), "{}", feeding.err);
+
+    let shards = emulator.records("one");
+    assert_eq!(shards.len(), 1);
+    let mut arrived = 0;
+    for record in &shards[0] {
+        assert!(record.data.as_ref().len() < 1 << 20);
+        let envelope = inflated(record.data.as_ref());
+        let log_stream = envelope["logStream"].as_str().unwrap();
+        assert_eq!(envelope["messageType"], "DATA_MESSAGE");
+        assert_eq!(record.partition_key, log_stream);
+        for event in envelope["logEvents"].as_array().unwrap() {
+            let record: Value = serde_json::from_str(event["message"].as_str().unwrap()).unwrap();
+            let (account, region) = (&record["recipientAccountId"], &record["awsRegion"]);
+            let (account, region) = (account.as_str().unwrap(), region.as_str().unwrap());
+            assert_eq!(log_stream, format!("{account}_CloudTrail_{region}"));
+            assert_eq!(envelope["owner"], account);
+            arrived += 1;
+        }
+    }
+    assert_eq!(arrived, total);
+
+    let tailed = tailed(&emulator, "one");
+    assert_eq!(tailed.status, 0, "{}", tailed.err);
+    assert_eq!(tailed.out, replayed.out);
+    assert_eq!(tailed.sum(), (total, total));
+}
+
+fn inflated(data: &[u8]) -> Value {
+    serde_json::from_reader(flate2::read::GzDecoder::new(data)).unwrap()
+}
+
+#[test]
+fn shards_that_end_are_read_before_those_that_follow() {
+    let emulator = Emulator::start();
+    emulator.stream("split", 2);
+    let story = fixture("missing-mfa/events.jsonl");
+    let text = std::fs::read_to_string(&story).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let (before, after) = lines.split_at(lines.len() / 2);
+    for line in before {
+        emulator.put("split", "same", line.as_bytes());
+    }
+    split(&emulator, "split");
+    for line in after {
+        emulator.put("split", "same", line.as_bytes());
+    }
+    let tailed = tailed(&emulator, "split");
+    assert_eq!(tailed.status, 0, "{}", tailed.err);
+    assert_eq!(tailed.out, replayed(&story).out);
+    assert_eq!(tailed.sum().0, lines.len() as u64);
+}
+
+/// Splits every open shard in the middle.
+fn split(emulator: &Emulator, stream: &str) {
+    let kinesis = emulator.kinesis();
+    let shards = emulator.wait(kinesis.list_shards().stream_name(stream).send()).unwrap();
+    for shard in shards.shards() {
+        let range = shard.hash_key_range().unwrap();
+        let number = |key: &str| key.parse::<u128>().unwrap();
+        let (low, high) = (number(range.starting_hash_key()), number(range.ending_hash_key()));
+        let middle = (low + (high - low) / 2).to_string();
+        let call = kinesis.split_shard().stream_name(stream).shard_to_split(shard.shard_id());
+        emulator.wait(call.new_starting_hash_key(middle).send()).unwrap();
+        emulator.wait_for_stream(stream);
+    }
+}
+
+/// What comes while it is followed, across a split; and an end that was asked for.
+#[test]
+fn a_stream_is_followed_until_it_is_interrupted() {
+    let emulator = Emulator::start();
+    emulator.stream("live", 1);
+    emulator.put("live", "before", b"{\"eventName\":\"BeforeTheStart\"}");
+    let (out, err) =
+        (tempfile::NamedTempFile::new().unwrap(), tempfile::NamedTempFile::new().unwrap());
+    let args = ["tail", "--stream", "live", "--format", "jsonl"];
+    let mut following = emulator
+        .rolewatch(&args)
+        .stdout(out.reopen().unwrap())
+        .stderr(err.reopen().unwrap())
+        .spawn()
+        .unwrap();
+    let said = |file: &tempfile::NamedTempFile| std::fs::read_to_string(file.path()).unwrap();
+    wait_until("it follows", || said(&err).contains("following 1 shard of live"));
+    let story = fixture("missing-mfa/events.jsonl");
+    let text = std::fs::read_to_string(&story).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let (before, after) = lines.split_at(lines.len() / 2);
+    for line in before {
+        emulator.put("live", "key", line.as_bytes());
+    }
+    split(&emulator, "live");
+    for line in after {
+        emulator.put("live", "key", line.as_bytes());
+    }
+    let expected = replayed(&story).out;
+    wait_until("the alerts are there", || said(&out) == expected);
+    let id = following.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    let status = following.wait().unwrap();
+    assert_eq!(status.code(), Some(0), "{}", said(&err));
+    let ended = Run { out: said(&out), err: said(&err), status: 0 };
+    assert_eq!(ended.sum(), (lines.len() as u64, lines.len() as u64), "{}", ended.err);
+}
+
+#[test]
+fn what_cannot_be_read_is_named_and_the_rest_goes_on() {
+    let emulator = Emulator::start();
+    emulator.stream("mixed", 3);
+    let folder = tempfile::tempdir().unwrap();
+    let sound = std::fs::read(fixture("missing-mfa/events.jsonl")).unwrap();
+    std::fs::write(folder.path().join("sound.jsonl"), &sound).unwrap();
+    std::fs::write(folder.path().join("broken.json"), br#"[{"eventName":},{"eventName":"B"}]"#)
+        .unwrap();
+    let feeding = fed(&emulator, "mixed", folder.path());
+    assert_eq!(feeding.status, 1, "{}", feeding.err);
+    assert!(
+        feeding.err.contains("broken.json: record 1 (byte 1): not valid JSON"),
+        "{}",
+        feeding.err
+    );
+    let records: Vec<_> = emulator.records("mixed").into_iter().flatten().collect();
+    let arrived: BTreeSet<String> =
+        records.iter().flat_map(|record| texts_of(record.data.as_ref())).collect();
+    let mut expected: BTreeSet<String> = texts_of(&sound).into_iter().collect();
+    expected.insert(r#"{"eventName":"B"}"#.to_owned());
+    assert_eq!(arrived, expected);
+
+    emulator.put("mixed", "x", b"{\"eventName\":");
+    let tailed = tailed(&emulator, "mixed");
+    assert_eq!(tailed.status, 1, "{}", tailed.err);
+    assert_eq!(tailed.figure("undecodable"), 1);
+    assert!(tailed.err.contains(", sequence number "), "{}", tailed.err);
+}
+
+#[test]
+fn a_stream_that_is_not_there_is_wrong_usage() {
+    let emulator = Emulator::start();
+    let feeding = fed(&emulator, "nowhere", &fixture("root/events.jsonl"));
+    assert_eq!(feeding.status, 2, "{}", feeding.err);
+    assert!(feeding.err.contains("the stream `nowhere` does not take records"), "{}", feeding.err);
+    let tailed = tailed(&emulator, "nowhere");
+    assert_eq!(tailed.status, 2, "{}", tailed.err);
+    assert!(tailed.err.contains("the stream `nowhere` cannot be read"), "{}", tailed.err);
+}
