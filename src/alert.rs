@@ -4,6 +4,7 @@ pub mod chat;
 mod mitre;
 mod native;
 pub mod ocsf;
+pub mod shorten;
 pub mod table;
 pub mod text;
 

@@ -1,8 +1,12 @@
 //! The shell on AWS: clients of the services, and the pipeline's ports on them.
 
 pub mod envelope;
+pub mod lambda;
 pub mod put;
+pub mod settings;
 pub mod shards;
+pub mod sns;
+pub mod sqs;
 
 use std::time::Duration;
 
@@ -33,7 +37,7 @@ impl Aws {
 
     /// What all clients share.
     pub async fn config(&self) -> &SdkConfig {
-        self.config.get_or_init(|| load(self.endpoint_url.as_deref())).await
+        self.config.get_or_init(|| Box::pin(load(self.endpoint_url.as_deref()))).await
     }
 
     /// A client of Kinesis.

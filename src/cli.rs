@@ -4,6 +4,8 @@ mod baseline;
 mod config;
 #[cfg(feature = "aws")]
 mod feed;
+#[cfg(feature = "aws")]
+mod redrive;
 mod replay;
 mod rules;
 mod summary;
@@ -58,6 +60,9 @@ enum Command {
     /// Follow a Kinesis stream and print alerts, without a Lambda
     #[cfg(feature = "aws")]
     Tail(tail::Args),
+    /// Put dead letters back into the stream, once they can be read
+    #[cfg(feature = "aws")]
+    Redrive(redrive::Args),
 }
 
 /// Parses the arguments, runs the command, and says how it ended.
@@ -72,6 +77,8 @@ pub fn main() -> ExitCode {
         Command::Feed(args) => feed::run(&args),
         #[cfg(feature = "aws")]
         Command::Tail(args) => tail::run(&args),
+        #[cfg(feature = "aws")]
+        Command::Redrive(args) => redrive::run(&args),
     };
     exit.into()
 }

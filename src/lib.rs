@@ -58,9 +58,16 @@ pub mod detect;
 
 pub mod report;
 
+pub mod dead_letter;
+
 pub mod pipeline;
 
+pub mod kinesis;
+
 pub mod memory;
+
+#[cfg(feature = "aws")]
+pub mod metrics;
 
 pub mod local;
 

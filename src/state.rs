@@ -159,7 +159,7 @@ pub enum Change {
 pub type Changes = Vec<Change>;
 
 /// What a batch has changed, for a memory to take in.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Overlay {
     /// Roles, as they are now.
     pub roles: HashMap<RoleArn, Arc<RoleBaseline>>,

@@ -1,4 +1,4 @@
-//! `feed` and `tail` against an emulator of AWS.
+//! `feed`, `tail` and `redrive` against an emulator of AWS.
 #![cfg(feature = "aws")]
 #![allow(
     clippy::unwrap_used,
@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
+use rolewatch::dead_letter::{DeadLetter, Kind, Lost, Reference};
 use rolewatch::decode::{Limits, texts};
 use serde_json::Value;
 use support::emulator::{Emulator, wait_until};
@@ -212,4 +213,69 @@ fn a_stream_that_is_not_there_is_wrong_usage() {
     let tailed = tailed(&emulator, "nowhere");
     assert_eq!(tailed.status, 2, "{}", tailed.err);
     assert!(tailed.err.contains("the stream `nowhere` cannot be read"), "{}", tailed.err);
+}
+
+/// A dead letter about a piece of a log, as the Lambda writes it.
+fn letter(piece: &[u8], record: Option<u64>) -> String {
+    let reference = Reference {
+        stream: None,
+        shard: "shardId-000000000000".to_owned(),
+        sequence_number: "4711".to_owned(),
+        record,
+    };
+    let lost = Lost { record, kind: Kind::Bug, reason: "a test".to_owned() };
+    DeadLetter::to_message(reference, &lost, piece)
+}
+
+fn redriven(emulator: &Emulator, queue: &str, stream: &str) -> Run {
+    let args = ["redrive", "--queue", queue, "--stream", stream];
+    finish(emulator.rolewatch(&args).output().unwrap())
+}
+
+#[test]
+fn dead_letters_are_put_back_and_what_cannot_be_is_kept() {
+    let emulator = Emulator::start();
+    emulator.stream("again", 1);
+    let queue = emulator.queue("letters");
+    let whole = std::fs::read(fixture("envelopes/cloudwatch-logs.json.gz")).unwrap();
+    let record = br#"{"eventName":"Later"}"#;
+    emulator.send(&queue, &letter(&whole, None));
+    (0..25).for_each(|_| emulator.send(&queue, &letter(record, Some(3))));
+    let mut random = fastrand::Rng::with_seed(1);
+    let large: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(1 << 20).collect();
+    let kept = [letter(b"{\"eventName\":", Some(1)), letter(&large, None), "{}".to_owned()];
+    kept.iter().for_each(|message| emulator.send(&queue, message));
+
+    let redriven = redriven(&emulator, &queue, "again");
+    assert_eq!(redriven.status, 1, "{}", redriven.err);
+    assert!(
+        redriven.err.contains("26 dead letters put back into again, 3 kept"),
+        "{}",
+        redriven.err
+    );
+    for why in [
+        "it still cannot be read (shardId-000000000000, sequence number 4711)",
+        "only the first bytes",
+        "no dead letter",
+    ] {
+        assert!(redriven.err.contains(why), "{}", redriven.err);
+    }
+    let records = emulator.records("again").remove(0);
+    assert_eq!(records.len(), 26);
+    let raw = |data: &[u8]| data == whole.as_slice();
+    assert_eq!(records.iter().filter(|it| raw(it.data.as_ref())).count(), 1);
+    let others = records.iter().filter(|it| !raw(it.data.as_ref()));
+    others.for_each(|it| assert_eq!(texts_of(it.data.as_ref()), [r#"{"eventName":"Later"}"#]));
+    let left: BTreeSet<String> = emulator.drain(&queue).into_iter().collect();
+    assert_eq!(left, BTreeSet::from(kept));
+}
+
+#[test]
+fn a_stream_that_takes_nothing_loses_no_dead_letter() {
+    let emulator = Emulator::start();
+    let queue = emulator.queue("letters");
+    emulator.send(&queue, &letter(br#"{"eventName":"Later"}"#, Some(1)));
+    let redriven = redriven(&emulator, &queue, "nowhere");
+    assert_eq!(redriven.status, 2, "{}", redriven.err);
+    assert_eq!(emulator.drain(&queue).len(), 1);
 }

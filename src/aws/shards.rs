@@ -10,6 +10,7 @@ use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::error::DisplayErrorContext;
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{Shard, ShardIteratorType};
+use jiff::Timestamp;
 
 /// Kinesis answers five times a second for each shard; others read it too.
 pub const PAUSE: Duration = Duration::from_millis(250);
@@ -44,6 +45,8 @@ pub struct Put {
     pub shard: String,
     /// Its place there.
     pub sequence_number: String,
+    /// When the stream took it.
+    pub time: Timestamp,
     /// The record itself.
     pub data: Vec<u8>,
 }
@@ -173,6 +176,7 @@ impl Shards {
         polled.is_behind |= answer.millis_behind_latest().unwrap_or(0) > 0;
         polled.records.extend(answer.records.into_iter().map(|it| Put {
             shard: shard.id.clone(),
+            time: it.approximate_arrival_timestamp.map_or(Timestamp::MAX, arrival),
             sequence_number: it.sequence_number,
             data: it.data.into_inner(),
         }));
@@ -232,6 +236,11 @@ impl Shards {
 
 fn has_ended(shard: &Shard) -> bool {
     shard.sequence_number_range().is_some_and(|range| range.ending_sequence_number().is_some())
+}
+
+fn arrival(time: DateTime) -> Timestamp {
+    let milliseconds = time.to_millis().unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::MAX)
 }
 
 fn failed(error: &(impl std::error::Error + Send + Sync)) -> ReadError {

@@ -1,5 +1,5 @@
 //! The Lambda function.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    rolewatch::aws::lambda::main()
 }

@@ -8,10 +8,10 @@ use tokio::sync::Notify;
 use super::{Exit, Remote, replay, say, summary};
 use crate::aws::Aws;
 use crate::aws::shards::{PAUSE, Polled, Put, ReadError, Shards, Start};
-use crate::cloudtrail;
 use crate::config::Config;
-use crate::decode::{Decoded, Fault, Limits, decode};
+use crate::dead_letter::Lost;
 use crate::event::Event;
+use crate::kinesis::{Arrived, unpack};
 use crate::local::{Format, Output, Progress};
 use crate::memory::WorkingSet;
 use crate::pipeline::{Watch, run_batch};
@@ -163,31 +163,18 @@ impl<W: std::io::Write> Tail<'_, W> {
     }
 
     fn take(&mut self, put: &Put, events: &mut Vec<Event>) {
-        let Decoded { records, other, faults } = decode(&put.data, Limits::default());
-        self.report.other += other;
-        for (place, record) in records {
-            match cloudtrail::read(&record) {
-                Ok(Some(event)) => events.push(event),
-                Ok(None) => self.report.other += 1,
-                Err(error) => self.undecodable(put, &format!("record {}: {error}", place.record)),
-            }
+        let Put { shard, sequence_number, time, data } = put;
+        let unpacked = unpack(&Arrived { stream: None, shard, sequence_number, time: *time, data });
+        self.report.other += unpacked.other;
+        self.report.undecodable += unpacked.lost.len() as u64;
+        events.extend(unpacked.events);
+        for Lost { record, reason, .. } in unpacked.lost {
+            let record = record.map(|number| format!("record {number}: ")).unwrap_or_default();
+            let why = escape_controls(&reason);
+            let line =
+                format!("rolewatch: {shard}, sequence number {sequence_number}: {record}{why}");
+            self.progress.beside(|| say(line));
         }
-        for fault in faults {
-            match fault {
-                Fault::Input(fault) => self.undecodable(put, &fault.to_string()),
-                Fault::Record(place, fault) => {
-                    self.undecodable(put, &format!("record {}: {fault}", place.record));
-                }
-            }
-        }
-    }
-
-    fn undecodable(&mut self, put: &Put, why: &str) {
-        self.report.undecodable += 1;
-        let Put { shard, sequence_number, .. } = put;
-        let why = escape_controls(why);
-        let line = format!("rolewatch: {shard}, sequence number {sequence_number}: {why}");
-        self.progress.beside(|| say(line));
     }
 
     fn finish(mut self, args: &Args, end: End, took: Duration) -> Exit {
