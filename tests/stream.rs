@@ -78,7 +78,7 @@ fn every_record_arrives_and_raises_what_a_replay_raises() {
         let envelope = inflated(record.data.as_ref());
         let log_stream = envelope["logStream"].as_str().unwrap();
         assert_eq!(envelope["messageType"], "DATA_MESSAGE");
-        assert_eq!(record.partition_key, log_stream);
+        assert_eq!(record.partition_key(), Some(log_stream));
         for event in envelope["logEvents"].as_array().unwrap() {
             let record: Value = serde_json::from_str(event["message"].as_str().unwrap()).unwrap();
             let (account, region) = (&record["recipientAccountId"], &record["awsRegion"]);
