@@ -166,6 +166,12 @@ impl Shards {
                 polled.is_behind = true;
                 return Ok(());
             }
+            // A shard that ended is forgotten once its records are too old. Where it is the stream
+            // that is gone, listing what follows fails.
+            Err(error) if error.is_resource_not_found_exception() => {
+                ended.insert(shard.id.clone());
+                return Ok(());
+            }
             Err(error) => return Err(failed(&error)),
         };
         shard.position = match (answer.records().last(), &shard.position) {
