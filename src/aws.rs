@@ -1,7 +1,10 @@
 //! The shell on AWS: clients of the services, and the pipeline's ports on them.
 
+pub mod envelope;
 pub mod lambda;
+pub mod put;
 pub mod settings;
+pub mod shards;
 pub mod sns;
 pub mod sqs;
 

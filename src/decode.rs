@@ -139,6 +139,20 @@ pub fn decode(bytes: &[u8], limits: Limits) -> Decoded {
 /// Decodes one input and hands its records out one by one, for all of them at once may take a
 /// thousand times the memory of a compressed input. The `records` of the answer are empty.
 pub fn decode_each(bytes: &[u8], limits: Limits, sink: &mut dyn FnMut(Place, Value)) -> Decoded {
+    open(bytes, limits, &mut |place, _, record| {
+        if let Some(record) = record {
+            sink(place, record);
+        }
+    })
+}
+
+/// Decodes one input and hands out the text of every sound record, whether it concerns rolewatch
+/// or not, without the envelopes around it. The `records` of the answer are empty.
+pub fn texts(bytes: &[u8], limits: Limits, sink: &mut dyn FnMut(&[u8])) -> Decoded {
+    open(bytes, limits, &mut |_, text, _| sink(text))
+}
+
+fn open(bytes: &[u8], limits: Limits, sink: envelope::Sink<'_>) -> Decoded {
     const KPL_MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
     if bytes.starts_with(&KPL_MAGIC) {
         return Decoded::of_fault(InputFault::KplAggregated);

@@ -2,11 +2,11 @@
 
 use std::io::{IsTerminal, stdout};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::{Exit, config, say};
+use super::{Exit, config, say, summary};
 use crate::config::Config;
 use crate::event::Event;
 use crate::local::{self, Format, Inputs, Output, Progress, baseline_file};
@@ -58,11 +58,11 @@ pub(super) fn run(args: &Args) -> Exit {
     }
 }
 
-fn load_config(file: Option<&Path>) -> Result<Config, Exit> {
+pub(super) fn load_config(file: Option<&Path>) -> Result<Config, Exit> {
     file.map_or_else(|| Ok(Config::default()), config::load)
 }
 
-fn load_baseline(file: Option<&Path>) -> Result<WorkingSet, Exit> {
+pub(super) fn load_baseline(file: Option<&Path>) -> Result<WorkingSet, Exit> {
     let Some(file) = file else { return Ok(WorkingSet::default()) };
     baseline_file::load(file).map_err(|error| {
         say(format_args!("rolewatch: {}: {error}", file.display()));
@@ -76,7 +76,7 @@ fn replay(args: &Args, config: &Config, mut memory: WorkingSet) -> Exit {
     let progress = Progress::on_stderr();
     let mut inputs = local::read(&args.paths, &progress, &mut report);
     progress.beside(|| {
-        for problem in &inputs.problems {
+        for problem in &inputs.files.problems {
             say(format_args!("rolewatch: {problem}"));
         }
     });
@@ -85,7 +85,12 @@ fn replay(args: &Args, config: &Config, mut memory: WorkingSet) -> Exit {
     let watch = Watch { config, learn_until: args.learn_until };
     let judged = judge(&mut memory, watch, &events, &mut output, &progress, &mut report);
     progress.end();
-    summarise(&report, &inputs, &memory, started.elapsed());
+    if memory.evicted() > 0 {
+        say(format_args!("{}: replay fewer logs at once", summary::forgotten(&memory)));
+    }
+    let files = plural(inputs.files.files, "file", "files");
+    let read = format!("{files} read, {} unreadable", inputs.files.unreadable);
+    summary::tell(&report, &read, started.elapsed());
     if let Err(error) = judged {
         say(format_args!("rolewatch: alerts could not be written, so the run stopped: {error}"));
         return Exit::OutputFailed;
@@ -118,7 +123,7 @@ fn judge<W: std::io::Write>(
 
 /// Saves what was learned, unless the reader of the alerts has gone: then some were never seen,
 /// and what they were about must not become normal.
-fn save(memory: &WorkingSet, file: &Path, closed: bool) -> Result<(), String> {
+pub(super) fn save(memory: &WorkingSet, file: &Path, closed: bool) -> Result<(), String> {
     if closed {
         return Err("was not saved, for not all alerts were read: let them be read, or \
                     write them to a file"
@@ -128,7 +133,7 @@ fn save(memory: &WorkingSet, file: &Path, closed: bool) -> Result<(), String> {
 }
 
 /// Alerts go beside the progress where both are on the terminal.
-fn output(format: Format, progress: &Progress) -> Output<impl std::io::Write + use<>> {
+pub(super) fn output(format: Format, progress: &Progress) -> Output<impl std::io::Write + use<>> {
     let output = Output::new(anstream::AutoStream::auto(stdout()), format, local::width());
     if stdout().is_terminal() { output.beside(progress.clone()) } else { output }
 }
@@ -136,30 +141,7 @@ fn output(format: Format, progress: &Progress) -> Output<impl std::io::Write + u
 fn exit(fail_on: Option<Severity>, report: &Report, inputs: &Inputs) -> Exit {
     match (fail_on, report.worst()) {
         (Some(limit), Some(worst)) if worst >= limit => Exit::FailOn,
-        _ if inputs.problems.is_empty() => Exit::Done,
+        _ if inputs.files.problems.is_empty() => Exit::Done,
         _ => Exit::SomeUnread,
     }
-}
-
-fn summarise(report: &Report, inputs: &Inputs, memory: &WorkingSet, took: Duration) {
-    let span = report
-        .span
-        .map_or_else(|| "no events".to_owned(), |(first, last)| format!("{first} to {last}"));
-    let seconds = took.as_secs_f64();
-    let files = plural(inputs.files, "file", "files");
-    if memory.evicted() > 0 {
-        let evicted = plural(memory.evicted(), "role or caller", "roles and callers");
-        say(format_args!("{evicted} forgotten for want of room: replay fewer logs at once"));
-    }
-    say(report.sum());
-    say(format_args!("{}; {files} read, {} unreadable", report.alert_line(), inputs.unreadable));
-    say(format_args!(
-        "{span}; {seconds:.2} s, {:.0} records/s",
-        records_per_second(report.records(), seconds)
-    ));
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a rate for a person to read")]
-fn records_per_second(records: u64, seconds: f64) -> f64 {
-    records as f64 / seconds.max(1e-6)
 }

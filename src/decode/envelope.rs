@@ -32,8 +32,9 @@ const CONTROL_TEXT: &str = "CWL CONTROL MESSAGE";
 /// cost gigabytes.
 const KEPT_FAULTS: usize = 1_000;
 
-/// Takes the records that rolewatch reads, one by one.
-pub(super) type Sink<'s> = &'s mut dyn FnMut(Place, Value);
+/// Takes the sound records one by one: where each stands, its text, and what it holds if it is
+/// one that rolewatch reads.
+pub(super) type Sink<'s> = &'s mut dyn FnMut(Place, &[u8], Option<Value>);
 
 /// Decodes inflated bytes. An input that is not `whole` is known to be cut, so that its last,
 /// open record is no fault of its own.
@@ -43,7 +44,7 @@ pub(super) fn decode(bytes: &[u8], whole: bool, sink: Sink<'_>) -> Decoded {
 
 /// The bytes of the `wanted` records, by their numbers.
 pub(super) fn pieces(bytes: &[u8], whole: bool, wanted: &BTreeSet<u64>) -> Pieces {
-    walk(bytes, whole, wanted, &mut |_, _| {}).1
+    walk(bytes, whole, wanted, &mut |_, _, _| {}).1
 }
 
 type Pieces = BTreeMap<u64, Vec<u8>>;
@@ -343,34 +344,29 @@ impl Walk<'_> {
         let refuse = |error| Refusal { fault: bad_json(&error), whole: false };
         let Some(name) = &peek.name else {
             let value = serde_json::from_slice(span).map_err(refuse)?;
-            let accepted = self.accept_nameless(&value);
-            return accepted.map_err(|fault| Refusal { fault, whole: true });
+            let accepted = accept_nameless(&value);
+            accepted.map_err(|fault| Refusal { fault, whole: true })?;
+            self.other(span, at);
+            return Ok(());
         };
         if !cloudtrail::is_ours(peek.source.as_deref().unwrap_or_default(), name) {
-            self.seen += 1;
-            self.decoded.other += 1;
+            self.other(span, at);
             return Ok(());
         }
         let value = serde_json::from_slice(span).map_err(refuse)?;
         self.seen += 1;
         self.keep(span);
         let place = self.place(at);
-        (self.sink)(place, value);
+        (self.sink)(place, span, Some(value));
         Ok(())
     }
 
-    /// What lies in a trail's bucket, or in a Kinesis stream, beside records.
-    fn accept_nameless(&mut self, value: &Value) -> Result<(), RecordFault> {
-        let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
-        let is_digest = value.get("digestStartTime").is_some() && value.get("logFiles").is_some();
-        let is_our_alert = text("schema").starts_with("rolewatch/alert/");
-        let is_insight_or_aggregate = text("eventType").starts_with("AwsCloudTrail");
-        if is_digest || is_our_alert || is_insight_or_aggregate {
-            self.seen += 1;
-            self.decoded.other += 1;
-            return Ok(());
-        }
-        Err(RecordFault::NoEventName)
+    /// A sound record that does not concern rolewatch.
+    fn other(&mut self, span: &[u8], at: usize) {
+        self.seen += 1;
+        self.decoded.other += 1;
+        let place = self.place(at);
+        (self.sink)(place, span, None);
     }
 
     fn place(&self, at: usize) -> Place {
@@ -413,6 +409,16 @@ impl Walk<'_> {
         self.unwinding |= next.at_top;
         next.at
     }
+}
+
+/// What lies in a trail's bucket, or in a Kinesis stream, beside records.
+fn accept_nameless(value: &Value) -> Result<(), RecordFault> {
+    let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
+    let is_digest = value.get("digestStartTime").is_some() && value.get("logFiles").is_some();
+    let is_our_alert = text("schema").starts_with("rolewatch/alert/");
+    let is_insight_or_aggregate = text("eventType").starts_with("AwsCloudTrail");
+    let is_known = is_digest || is_our_alert || is_insight_or_aggregate;
+    if is_known { Ok(()) } else { Err(RecordFault::NoEventName) }
 }
 
 /// Whether what follows is what stands behind a value.

@@ -1,0 +1,31 @@
+//! What stands at the end of a run.
+
+use std::time::Duration;
+
+use super::say;
+use crate::memory::WorkingSet;
+use crate::report::Report;
+use crate::text::plural;
+
+/// Tells what became of every record, what was raised, from where it was `read`, and how fast.
+pub(super) fn tell(report: &Report, read: &str, took: Duration) {
+    let span = report
+        .span
+        .map_or_else(|| "no events".to_owned(), |(first, last)| format!("{first} to {last}"));
+    let seconds = took.as_secs_f64();
+    say(report.sum());
+    say(format_args!("{}; {read}", report.alert_line()));
+    let rate = per_second(report.records(), seconds);
+    say(format_args!("{span}; {seconds:.2} s, {rate:.0} records/s"));
+}
+
+/// What had to go from memory.
+pub(super) fn forgotten(memory: &WorkingSet) -> String {
+    let evicted = plural(memory.evicted(), "role or caller", "roles and callers");
+    format!("{evicted} forgotten for want of room")
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate for a person to read")]
+pub(super) fn per_second(records: u64, seconds: f64) -> f64 {
+    records as f64 / seconds.max(1e-6)
+}
