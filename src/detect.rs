@@ -1,5 +1,7 @@
 //! One event against the state: the product in one function.
 
+mod follow;
+
 use std::sync::Arc;
 
 use crate::alert::{Alert, Message, is_about_caller};
@@ -9,12 +11,16 @@ use crate::event::{
     Assumption, Event, ExternalIdUse, Principal, PrincipalKey, PrincipalKind, SignIn, SignInKind,
 };
 use crate::finding::{Finding, Ground, worst};
+use crate::lineage::Lineage;
 use crate::profile;
 use crate::rules::{self, Case};
 use crate::severity::Severity;
 use crate::state::{Change, Changes, FirstCopy, Person, State, Subject};
 use crate::surprise::{Surprise, is_person};
 use crate::text::Text;
+
+use follow::Traced;
+pub use follow::{advance, trace_of};
 
 /// How a decision is to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +51,18 @@ pub struct Judged {
     pub repeat: bool,
     /// What to remember once the alert is out.
     pub changes: Changes,
+    /// What has to go out, and what was counted, about earlier calls of which this record told
+    /// what was missing.
+    pub late: Late,
+}
+
+/// What a record completes beside its own call.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Late {
+    /// Further revisions of the alerts about earlier calls.
+    pub alerts: Vec<Alert>,
+    /// Alerts found and counted as repeats.
+    pub repeats: u64,
 }
 
 /// Judges one event. Changes nothing: what is to be remembered is returned.
@@ -54,76 +72,105 @@ pub fn judge(state: &State<'_>, config: &Config, event: &Event, mode: Mode) -> V
     if state.has_seen(&call.key) {
         return Verdict::Duplicate;
     }
-    let event = &with_known_name(state, event);
+    let Traced { event, lineage } = follow::traced(state, with_known_name(state, event));
+    let (event, lineage) = (&event, lineage.as_ref());
     let first = match event {
         Event::Assumption(_) => call.shared_id.as_ref().and_then(|id| state.first_copy(id)),
         Event::TrustChange(_) | Event::SignIn(_) => None,
     };
     let found = match mode {
-        Mode::Watch => find(state, config, event),
+        Mode::Watch => find(state, config, event, lineage),
         Mode::Learn => Found::default(),
     };
     let mut judged = match first {
-        None => fresh(state, event, found),
-        Some(first) => copy(state, event, found, &first),
+        None => fresh(state, event, lineage, found),
+        Some(first) => copy(state, event, lineage, found, &first),
     };
+    judged.joined |= is_console_switch(event);
     judged.changes.push(Change::Saw(call.key.clone()));
+    judged.changes.push(Change::Reached(call.time));
+    judged.changes.extend(follow::told(event));
     judged.changes.extend(refusal(event));
     judged.changes.extend(name(state, event));
     Verdict::Judged(judged)
 }
 
+/// Whether a record is of a switch of role in the console: there are records of the assumption
+/// itself, and they are the ones that are counted.
+fn is_console_switch(event: &Event) -> bool {
+    let Event::SignIn(it) = event else { return false };
+    matches!(it.kind, SignInKind::SwitchRole { .. }) && it.call.granted()
+}
+
 /// A call of which this is the first copy, or the only one.
-fn fresh(state: &State<'_>, event: &Event, found: Found) -> Judged {
+fn fresh(state: &State<'_>, event: &Event, lineage: Option<&Lineage>, found: Found) -> Judged {
     let decided = Decision::of(state, event, found);
     let mut changes = Changes::new();
     if decided.teaches {
-        changes.extend(lessons(event));
+        changes.extend(lessons(event, lineage));
     }
+    let revision = u32::from(decided.is_sent());
+    changes.extend(follow::remember(state, event, lineage, revision, &decided.found.findings));
     if let (Event::Assumption(it), Some(shared_id)) = (event, &event.call().shared_id) {
         changes.push(Change::SawCopy {
             shared_id: shared_id.clone(),
             copy: FirstCopy {
                 complete: it.call.principal.kind != PrincipalKind::AwsAccount,
-                revision: u32::from(decided.is_sent()),
+                revision,
                 findings: decided.found.findings.clone(),
             },
         });
     }
-    decided.into_judged(event, 1, false, changes)
+    decided.into_judged(event, lineage, 1, false, changes)
 }
 
 /// A further copy of a call. One that names the caller in full completes one that did not: what
 /// only it can show is learned, and what only now becomes true goes out as the next revision.
-fn copy(state: &State<'_>, event: &Event, found: Found, first: &FirstCopy) -> Judged {
-    let nothing = Judged { joined: true, alert: None, repeat: false, changes: Changes::new() };
+fn copy(
+    state: &State<'_>,
+    event: &Event,
+    lineage: Option<&Lineage>,
+    found: Found,
+    first: &FirstCopy,
+) -> Judged {
+    let nothing = Judged::silent(true, Changes::new());
     let (Event::Assumption(it), Some(shared_id)) = (event, &event.call().shared_id) else {
         return nothing;
     };
     if first.complete || it.call.principal.kind == PrincipalKind::AwsAccount {
         return nothing;
     }
-    let mut all = first.findings.clone();
-    all.extend(
-        found
-            .findings
-            .into_iter()
-            .filter(|new| first.findings.iter().all(|old| old.rule != new.rule)),
-    );
-    rules::sort(&mut all);
-    let is_news = all.len() > first.findings.len();
-    let findings = if is_news { all.clone() } else { Vec::new() };
+    let (all, findings) = with_news(&first.findings, found.findings);
     let decided = Decision::of(state, event, Found { findings, surprise: found.surprise });
     let mut changes = Changes::new();
     if worst(&all).is_none_or(|severity| severity < Severity::Medium) {
-        changes.extend(completing_lessons(it));
+        changes.extend(completing_lessons(it, lineage));
     }
     let revision = first.revision + u32::from(decided.is_sent());
+    changes.extend(follow::remember(state, event, lineage, revision, &all));
     changes.push(Change::SawCopy {
         shared_id: shared_id.clone(),
         copy: FirstCopy { complete: true, revision, findings: all },
     });
-    decided.into_judged(event, revision.max(1), true, changes)
+    decided.into_judged(event, lineage, revision.max(1), true, changes)
+}
+
+/// All findings on a call of which `old` were found before; and what has to be judged again: all
+/// of them if there is news, else nothing.
+fn with_news(old: &[Finding], found: Vec<Finding>) -> (Vec<Finding>, Vec<Finding>) {
+    let mut all = old.to_vec();
+    let is_news = |new: &Finding| old.iter().all(|old| old.rule != new.rule);
+    all.extend(found.into_iter().filter(is_news));
+    rules::sort(&mut all);
+    let again = if all.len() > old.len() { all.clone() } else { Vec::new() };
+    (all, again)
+}
+
+impl Judged {
+    /// Nothing has to go out.
+    fn silent(joined: bool, changes: Changes) -> Self {
+        Self { joined, alert: None, repeat: false, changes, late: Late::default() }
+    }
 }
 
 /// What is done about the findings on one call.
@@ -159,12 +206,13 @@ impl Decision {
     fn into_judged(
         self,
         event: &Event,
+        lineage: Option<&Lineage>,
         revision: u32,
         joined: bool,
         mut changes: Changes,
     ) -> Judged {
         let Some((subject, key, severity, repeat)) = self.fold else {
-            return Judged { joined, alert: None, repeat: false, changes };
+            return Judged::silent(joined, changes);
         };
         let call = event.call();
         let message = match repeat.clone() {
@@ -182,7 +230,8 @@ impl Decision {
         let alert = message.and_then(|message| {
             Alert::new(event, self.found.findings, self.found.surprise, message)
         });
-        Judged { joined, alert: alert.map(Box::new), repeat: is_repeat, changes }
+        let alert = alert.map(|alert| Box::new(alert.with_chain(lineage)));
+        Judged { joined, alert, repeat: is_repeat, changes, late: Late::default() }
     }
 }
 
@@ -218,7 +267,7 @@ struct Found {
 
 /// Everything that is wrong with an event: what the rules find, less what is exempt, raised to
 /// the floor declared for the role.
-fn find(state: &State<'_>, config: &Config, event: &Event) -> Found {
+fn find(state: &State<'_>, config: &Config, event: &Event, lineage: Option<&Lineage>) -> Found {
     let call = event.call();
     let assumption = match event {
         Event::Assumption(it) => Some(it),
@@ -241,6 +290,7 @@ fn find(state: &State<'_>, config: &Config, event: &Event) -> Found {
         tuning: config.tuning(),
         knows_account: call.principal.account.is_some_and(|it| state.knows_account(it)),
         namesake: namesake.as_ref(),
+        lineage,
         is_context: false,
     });
     findings.retain(|it| config.exempt(&it.rule, arn, &call.principal, call.time).is_none());
@@ -322,7 +372,7 @@ fn fold_key(event: &Event, findings: &[Finding]) -> FoldKey {
 
 /// What an event teaches when nothing is wrong with it. A refused call teaches nothing: whoever
 /// is refused could otherwise write the baseline.
-fn lessons(event: &Event) -> Changes {
+fn lessons(event: &Event, lineage: Option<&Lineage>) -> Changes {
     let call = event.call();
     if !call.granted() {
         return Changes::new();
@@ -330,7 +380,7 @@ fn lessons(event: &Event) -> Changes {
     let key = call.principal.key();
     match event {
         Event::Assumption(it) => {
-            let mut changes = role_lesson(it, profile::of_role(it));
+            let mut changes = role_lesson(it, profile::of_role(it, lineage));
             let values = profile::of_caller(it);
             changes.extend(key.map(|caller| Change::LearnCaller {
                 caller,
@@ -357,10 +407,14 @@ fn lessons(event: &Event) -> Changes {
 }
 
 /// What the fuller copy of a call teaches beside what the poorer copy did.
-fn completing_lessons(it: &Assumption) -> Changes {
-    let mut values = profile::of_role(it);
-    values.retain(|(dimension, _)| {
-        matches!(dimension, Dimension::Mfa | Dimension::WithoutMfa | Dimension::Issuer)
+fn completing_lessons(it: &Assumption, lineage: Option<&Lineage>) -> Changes {
+    let mut values = profile::of_role(it, lineage);
+    // Of a user's call the poorer copy told the depth too.
+    let is_session = it.call.principal.kind == PrincipalKind::Role;
+    values.retain(|(dimension, _)| match dimension {
+        Dimension::Mfa | Dimension::WithoutMfa | Dimension::Issuer => true,
+        Dimension::Depth => is_session,
+        _ => false,
     });
     if it.call.granted() { role_lesson(it, values) } else { Changes::new() }
 }

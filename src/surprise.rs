@@ -68,7 +68,7 @@ impl Surprise {
         }
         let sides =
             Sides { role: role?, arn: arn.as_str(), class, caller: caller.map(Caller::habits) };
-        let values = profile::of_role(it).into_iter();
+        let values = profile::of_role(it, None).into_iter();
         let mut parts: Vec<Part> =
             values.filter_map(|(dimension, value)| sides.part(dimension, value)).collect();
         prefer_block(&mut parts);
