@@ -34,6 +34,8 @@ pub mod severity;
 
 pub mod event;
 
+pub mod lineage;
+
 pub mod config;
 
 pub mod cloudtrail;

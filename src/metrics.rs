@@ -21,7 +21,7 @@ const LONGEST: u64 = 7 * 24 * 3_600 * 1_000;
 pub struct Metrics {
     /// What became of every record.
     pub report: Report,
-    /// Roles and callers forgotten for want of room.
+    /// Roles, callers, sessions and waiting calls forgotten for want of room.
     pub evicted: u64,
     /// Alerts, or dead letters, that were not accepted: the batch comes again from there.
     pub publish_failures: u64,

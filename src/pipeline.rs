@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use crate::alert::Alert;
 use crate::config::Config;
 use crate::dead_letter::{Kind, Lost};
-use crate::detect::{Judged, Mode, Verdict, judge};
+use crate::detect::{Mode, Verdict, advance};
 use crate::event::Event;
 use crate::report::Report;
 use crate::state::{Memory, Overlay, State};
@@ -85,6 +85,15 @@ pub struct Watch<'a> {
     pub config: &'a Config,
     /// Events before this time teach and raise nothing.
     pub learn_until: Option<Timestamp>,
+}
+
+impl Watch<'_> {
+    /// How an event of this time is judged.
+    #[must_use]
+    pub fn mode(&self, time: Timestamp) -> Mode {
+        let learning = self.learn_until.is_some_and(|until| time < until);
+        if learning { Mode::Learn } else { Mode::Watch }
+    }
 }
 
 /// What is acknowledged, or comes again, as one: a Kinesis record, or an event of a file.
@@ -162,15 +171,14 @@ where
     D: DeadLetters,
     B: Baselines,
 {
-    let decide = |state: &State<'_>, event: &Event| {
-        let learning = watch.learn_until.is_some_and(|until| event.call().time < until);
-        judge(state, watch.config, event, if learning { Mode::Learn } else { Mode::Watch })
+    let decide = |state: &mut State<'_>, event: &Event| {
+        advance(state, watch.config, event, &|time| watch.mode(time))
     };
     transact_by(decide, memory, units, ports, report).await
 }
 
 async fn transact_by<M: Remember, T: Topics, D: DeadLetters, B: Baselines>(
-    decide: impl Fn(&State<'_>, &Event) -> Verdict,
+    decide: impl Fn(&mut State<'_>, &Event) -> Verdict,
     memory: &mut M,
     units: &[Unit<'_>],
     ports: Ports<'_, T, D, B>,
@@ -190,10 +198,8 @@ async fn transact_by<M: Remember, T: Topics, D: DeadLetters, B: Baselines>(
     }
     let done = failure.as_ref().map_or(units.len(), |failure| failure.unit);
     judged.truncate(done);
-    let overlay = match overlay {
-        Some(overlay) if done == units.len() => overlay,
-        _ => replayed(memory, &judged),
-    };
+    let overlay =
+        if done == units.len() { overlay } else { replayed(memory, &judged).into_overlay() };
     if let Err(cause) = ports.baselines.save(&overlay).await {
         return Err(Failure { unit: 0, cause: Cause::Save(cause) });
     }
@@ -213,9 +219,9 @@ struct JudgedUnit {
 
 impl JudgedUnit {
     fn alerts(&self) -> impl Iterator<Item = &Alert> {
-        self.verdicts.iter().filter_map(|verdict| match verdict {
-            Some(Verdict::Judged(Judged { alert, .. })) => alert.as_deref(),
-            _ => None,
+        self.verdicts.iter().flatten().flat_map(|verdict| match verdict {
+            Verdict::Judged(judged) => Some(judged.alerts()).into_iter().flatten(),
+            Verdict::Duplicate => None.into_iter().flatten(),
         })
     }
 
@@ -232,40 +238,33 @@ impl JudgedUnit {
     }
 }
 
-/// Judges all units, and returns what they have changed together; nothing where that has to be
-/// put together again, because judging one event failed half-way.
+/// Judges all units, and returns what they have changed together.
 fn judge_all<M: Remember>(
-    decide: impl Fn(&State<'_>, &Event) -> Verdict,
+    decide: impl Fn(&mut State<'_>, &Event) -> Verdict,
     memory: &M,
     units: &[Unit<'_>],
-) -> (Vec<JudgedUnit>, Option<Overlay>) {
+) -> (Vec<JudgedUnit>, Overlay) {
     let mut state = State::over(memory);
-    let mut sound = true;
-    let mut judge_one = |event: &Event| {
-        // A panic costs its own record; what it left in the overlay is dropped.
-        let verdict = catch_unwind(AssertUnwindSafe(|| {
-            let verdict = decide(&state, event);
-            if let Verdict::Judged(judged) = &verdict {
-                state.apply(judged.changes.clone());
-            }
-            verdict
-        }));
-        sound &= verdict.is_ok();
-        verdict.ok()
-    };
-    let mut judged = Vec::with_capacity(units.len());
+    let mut judged: Vec<JudgedUnit> = Vec::with_capacity(units.len());
     for unit in units {
-        let verdicts: Vec<_> = unit.events.iter().map(&mut judge_one).collect();
-        let mut lost = unit.lost.to_vec();
-        let failed = verdicts.iter().enumerate().filter(|(_, verdict)| verdict.is_none());
-        lost.extend(failed.map(|(at, _)| Lost {
-            record: unit.numbers.get(at).copied(),
-            kind: Kind::Bug,
-            reason: "judging it failed: a bug of rolewatch".to_owned(),
-        }));
-        judged.push(JudgedUnit { verdicts, lost });
+        judged.push(JudgedUnit { verdicts: Vec::new(), lost: unit.lost.to_vec() });
+        for (at, event) in unit.events.iter().enumerate() {
+            let verdict = catch_unwind(AssertUnwindSafe(|| decide(&mut state, event))).ok();
+            if verdict.is_none() {
+                // A panic costs its own record: what it left behind, half done, is dropped, or
+                // it would count as known what nobody was told of.
+                state = replayed(memory, &judged);
+            }
+            let Some(JudgedUnit { verdicts, lost }) = judged.last_mut() else { continue };
+            lost.extend(verdict.is_none().then(|| Lost {
+                record: unit.numbers.get(at).copied(),
+                kind: Kind::Bug,
+                reason: "judging it failed: a bug of rolewatch".to_owned(),
+            }));
+            verdicts.push(verdict);
+        }
     }
-    (judged, sound.then(|| state.into_overlay()))
+    (judged, state.into_overlay())
 }
 
 async fn publish<T: Topics, D, B>(
@@ -287,15 +286,15 @@ async fn publish<T: Topics, D, B>(
     })
 }
 
-/// The overlay that the first part of a batch leaves by itself.
-fn replayed<M: Remember>(memory: &M, judged: &[JudgedUnit]) -> Overlay {
+/// The state that the first part of a batch leaves by itself.
+fn replayed<'m, M: Remember>(memory: &'m M, judged: &[JudgedUnit]) -> State<'m> {
     let mut state = State::over(memory);
     for verdict in judged.iter().flat_map(|unit| &unit.verdicts).flatten() {
         if let Verdict::Judged(judged) = verdict {
             state.apply(judged.changes.clone());
         }
     }
-    state.into_overlay()
+    state
 }
 
 /// Judges one batch of events without a runtime, each acknowledged by itself, with a destination

@@ -106,7 +106,7 @@ impl Function {
         let started = Instant::now();
         let arrived: Vec<Arrived<'_>> = records.iter().map(arrived).collect();
         let (mut metrics, mut lags) = (Metrics::default(), Vec::new());
-        let evicted = work.memory.evicted();
+        let forgotten = work.memory.forgotten();
         let failed = self.transact(&mut work, &arrived, deadline, &mut metrics, &mut lags).await;
         let mut answer = KinesisEventResponse::default();
         if let Some(record) = failed.and_then(|unit| arrived.get(unit)) {
@@ -114,7 +114,7 @@ impl Function {
             answer.add_failure(record.sequence_number);
         }
         lags.into_iter().for_each(|lag| metrics.alert_after(lag));
-        metrics.evicted = work.memory.evicted() - evicted;
+        metrics.evicted = work.memory.forgotten() - forgotten;
         metrics.took = started.elapsed();
         tell(&metrics.to_line(&self.name, milliseconds(now())));
         answer

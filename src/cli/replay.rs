@@ -85,9 +85,7 @@ fn replay(args: &Args, config: &Config, mut memory: WorkingSet) -> Exit {
     let watch = Watch { config, learn_until: args.learn_until };
     let judged = judge(&mut memory, watch, &events, &mut output, &progress, &mut report);
     progress.end();
-    if memory.evicted() > 0 {
-        say(format_args!("{}: replay fewer logs at once", summary::forgotten(&memory)));
-    }
+    summary::tell_forgotten(&memory, ": replay fewer logs at once");
     let files = plural(inputs.files.files, "file", "files");
     let read = format!("{files} read, {} unreadable", inputs.files.unreadable);
     summary::tell(&report, &read, started.elapsed());

@@ -19,10 +19,18 @@ pub(super) fn tell(report: &Report, read: &str, took: Duration) {
     say(format_args!("{span}; {seconds:.2} s, {rate:.0} records/s"));
 }
 
-/// What had to go from memory.
-pub(super) fn forgotten(memory: &WorkingSet) -> String {
-    let evicted = plural(memory.evicted(), "role or caller", "roles and callers");
-    format!("{evicted} forgotten for want of room")
+/// Tells what had to go from memory, if anything, and what helps.
+pub(super) fn tell_forgotten(memory: &WorkingSet, helps: &str) {
+    if memory.evicted() > 0 {
+        let evicted = plural(memory.evicted(), "role or caller", "roles and callers");
+        say(format_args!("{evicted} forgotten for want of room{helps}"));
+    }
+    let lost = memory.lost();
+    if lost.sessions + lost.waiting > 0 {
+        let sessions = plural(lost.sessions, "live session", "live sessions");
+        let waiting = plural(lost.waiting, "waiting call", "waiting calls");
+        say(format_args!("{sessions} and {waiting} forgotten for want of room"));
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate for a person to read")]

@@ -166,7 +166,7 @@ impl<W: std::io::Write> Tail<'_, W> {
         let Put { shard, sequence_number, time, data } = put;
         let unpacked = unpack(&Arrived { stream: None, shard, sequence_number, time: *time, data });
         self.report.other += unpacked.other;
-        self.report.undecodable += unpacked.lost.len() as u64;
+        self.report.undecodable += unpacked.lost.len() as u64 + unpacked.more_lost;
         events.extend(unpacked.events);
         for Lost { record, reason, .. } in unpacked.lost {
             let record = record.map(|number| format!("record {number}: ")).unwrap_or_default();
@@ -179,9 +179,7 @@ impl<W: std::io::Write> Tail<'_, W> {
 
     fn finish(mut self, args: &Args, end: End, took: Duration) -> Exit {
         let flushed = self.output.flush();
-        if self.memory.evicted() > 0 {
-            say(summary::forgotten(&self.memory));
-        }
+        summary::tell_forgotten(&self.memory, "");
         let read = plural(self.read, "stream record", "stream records");
         summary::tell(&self.report, &format!("{read} read"), took);
         let end = match (end, flushed) {

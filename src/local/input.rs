@@ -35,12 +35,12 @@ pub fn read(paths: &[PathBuf], progress: &Progress, report: &mut Report) -> Inpu
 
 fn take(bytes: &[u8], events: &mut Vec<Event>, report: &mut Report) -> Faults {
     let mut faults = Faults::default();
-    let decoded =
-        decode_each(bytes, Limits::default(), &mut |place, record| match cloudtrail::read(&record) {
-            Ok(Some(event)) => events.push(event),
-            Ok(None) => report.other += 1,
-            Err(error) => faults.record(place, &error),
-        });
+    let mut take = |place, record| match cloudtrail::read(&record) {
+        Ok(Some(event)) => events.push(event),
+        Ok(None) => report.other += 1,
+        Err(error) => faults.record(place, &error),
+    };
+    let decoded = decode_each(bytes, Limits::default(), &mut take);
     report.other += decoded.other;
     faults.add(decoded);
     report.undecodable += faults.records();

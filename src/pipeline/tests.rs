@@ -70,9 +70,10 @@ fn run(events: &[Event], lost: &[Lost], taken: &mut Taken) -> (Report, WorkingSe
     let ports = Ports { topics: taken, letters: &mut letters, baselines: &mut MemoryAlone };
     let config = Config::default();
     // The second event meets a bug.
-    let decide = |state: &State<'_>, event: &Event| {
+    let decide = |state: &mut State<'_>, event: &Event| {
+        let verdict = advance(state, &config, event, &|_| Mode::Watch);
         assert!(event.call().principal.name.as_ref().unwrap().as_str() != "user1", "a bug");
-        judge(state, &config, event, Mode::Watch)
+        verdict
     };
     let result = drive(transact_by(decide, &mut memory, &units, ports, &mut report));
     taken.buried = letters.buried;

@@ -11,9 +11,10 @@ pub(super) const RULE: Rule = Rule {
     title: "Credentials of a machine used elsewhere",
     severities: &[Severity::Medium, Severity::High],
     mitre: &["T1552.005", "T1078.004"],
-    sees: "The session of an EC2 instance takes another role from a block of networks where \
-           neither the instance's role nor this role's callers ever were. All private addresses \
-           are one block.",
+    sees: "The session of an EC2 instance, or one that a service was seen to deliver to a \
+           function or a task, takes another role from a block of networks where neither the \
+           machine's role nor this role's callers ever were. All private addresses are one \
+           block.",
     why: "Whoever reaches the metadata service of an instance, through a forged request or a \
           shell, can carry its credentials away. Using them from elsewhere is what a thief does \
           next, and an instance does not.",
@@ -29,19 +30,21 @@ const ELSEWHERE: f64 = 4.0;
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let it = case.granted_assumption()?;
-    let instance = instance(it)?;
+    let machine = machine(case, it)?;
     let surprise = case.surprise?;
     let part = surprise.part(Dimension::NetworkBlock).filter(|part| part.bits() >= ELSEWHERE)?;
     let who = it.call.principal.name.as_ref().map_or("", Text::as_str);
     let role = inline(it.role()?.name());
     let mut evidence = numbers(part, surprise);
-    evidence.insert("instance".to_owned(), instance.into());
+    evidence.insert(machine.kind.to_owned(), machine.name.into());
     Some(Finding {
         rule: RULE.id.into(),
         severity: case.severity_of_sum(surprise).unwrap_or(Severity::Medium),
-        phrase: "with an instance's credentials from elsewhere".into(),
+        phrase: format!("with {} credentials from elsewhere", machine.whose).into(),
         summary: format!(
-            "the credentials of instance {instance} ({}) took {role} from {}, where neither is known: {}",
+            "the credentials of {} {} ({}) took {role} from {}, where neither is known: {}",
+            machine.kind,
+            inline(machine.name),
             inline(who),
             it.call.address.display(),
             experience(part)
@@ -49,6 +52,25 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         evidence,
         ground: Ground::Habit,
     })
+}
+
+/// What the credentials were delivered to.
+struct Machine<'a> {
+    kind: &'static str,
+    whose: &'static str,
+    name: &'a str,
+}
+
+/// The machine whose session makes the call: an instance by the session's name, or whatever a
+/// service was seen to deliver the session to.
+fn machine<'a>(case: &Case<'a>, it: &'a Assumption) -> Option<Machine<'a>> {
+    if let Some(name) = instance(it) {
+        return Some(Machine { kind: "instance", whose: "an instance's", name });
+    }
+    let parent = case.lineage?.parent()?;
+    let name = it.call.principal.session_name.as_ref().map(Text::as_str)?;
+    let delivered = parent.kind == PrincipalKind::Service;
+    delivered.then_some(Machine { kind: "workload", whose: "a workload's", name })
 }
 
 /// The instance whose session makes the call: EC2 names sessions after instances.
