@@ -9,6 +9,7 @@ mod denials;
 pub mod describe;
 mod fold;
 mod novelty;
+mod rebase;
 mod seen;
 mod shape;
 mod small_map;
@@ -330,6 +331,12 @@ impl Caller {
     #[must_use]
     pub fn habits(&self) -> &Habits {
         &self.habits
+    }
+
+    /// Whether it was ever seen to take a role.
+    #[must_use]
+    pub fn takes_roles(&self) -> bool {
+        self.habits.table(Dimension::Role).is_some_and(|roles| !roles.is_empty())
     }
 
     /// What the caller is called, if a record has told it.

@@ -64,6 +64,8 @@ pub mod dead_letter;
 
 pub mod pipeline;
 
+pub mod store;
+
 pub mod kinesis;
 
 pub mod memory;

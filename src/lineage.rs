@@ -23,7 +23,7 @@ use crate::event::{Assumption, Mfa, PrincipalKey, PrincipalKind};
 use crate::id::{AccessKeyId, Address, EventId, RoleArn, UniqueId};
 use crate::text::Text;
 
-pub use id::{CallId, CredentialKey, awaited, told_by};
+pub use id::{CallId, CredentialKey, awaited, findable, issued, sought, told_by};
 pub use shelf::{Perishable, Shelf};
 pub use trace::{Sessions, place, trace};
 
@@ -203,16 +203,9 @@ impl Session {
         if !it.call.granted() || it.role().is_none() {
             return None;
         }
-        let keys = id::issued(it);
+        let keys = issued(it);
         let is_internal = matches!(it.call.address, Address::Service(_));
         let kind = it.call.principal.kind;
-        let by_provider = matches!(
-            kind,
-            PrincipalKind::Service
-                | PrincipalKind::Saml
-                | PrincipalKind::WebIdentity
-                | PrincipalKind::IdentityCenter
-        );
         (!keys.is_empty()).then(|| Self {
             keys,
             access_key_id: it.session.access_key_id.clone(),
@@ -222,7 +215,7 @@ impl Session {
             } else {
                 expires(it, lineage.depth)
             },
-            changes_keys: is_internal || by_provider,
+            changes_keys: id::changes_keys(it),
             is_full: kind != PrincipalKind::AwsAccount,
             lineage: lineage.clone(),
         })

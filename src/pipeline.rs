@@ -1,6 +1,12 @@
 //! The transaction: judge a batch over an overlay, publish, save, and only then remember and
 //! acknowledge.
 //!
+//! Where a store is shared with other processes, a batch begins with what they have saved; and
+//! before an alert goes out the store is asked once more, and the batch judged again if it has
+//! something new to say. Where another process saved between judging and saving, each may have
+//! seen a part of what only both parts together show: then the batch is judged once more over
+//! what was saved, and what that finds goes out too.
+//!
 //! The ports are what the transaction needs of the world. They are asynchronous, for a Lambda
 //! waits for its topics; a replay's are ready at once and [`run_batch`] drives them without a
 //! runtime, so that both run the same order of steps.
@@ -19,7 +25,7 @@ use crate::dead_letter::{Kind, Lost};
 use crate::detect::{Mode, Verdict, advance};
 use crate::event::Event;
 use crate::report::Report;
-use crate::state::{Memory, Overlay, State};
+use crate::state::{Change, Changes, Memory, Overlay, State};
 
 /// Where alerts go one by one.
 pub trait Alerts {
@@ -62,14 +68,55 @@ pub trait DeadLetters {
 /// What outlives this process, where there is something.
 #[expect(async_fn_in_trait, reason = "one task drives the transaction, so nothing has to be Send")]
 pub trait Baselines {
-    /// Why changes were not saved.
+    /// Why it cannot be read or written.
     type Error;
 
-    /// Saves what a batch has changed. It is known to this process only afterwards.
+    /// Reads what judging `events` needs and `memory` lacks, for the memory to take in.
     ///
     /// # Errors
     /// A failure that can pass: the batch has to come again.
-    async fn save(&mut self, changes: &Overlay) -> Result<(), Self::Error>;
+    async fn load(
+        &mut self,
+        _memory: &dyn Memory,
+        _events: &[&Event],
+    ) -> Result<Overlay, Self::Error> {
+        Ok(Overlay::default())
+    }
+
+    /// Asks again about what alerts are about to say, now that nobody may be told what is no
+    /// longer so. Returns what `memory` did not know; nothing where there is no news, and what
+    /// was asked once in a batch is not asked again.
+    ///
+    /// # Errors
+    /// A failure that can pass: the batch has to come again.
+    async fn confirm(
+        &mut self,
+        _memory: &dyn Memory,
+        _questions: &[Question<'_>],
+    ) -> Result<Option<Overlay>, Self::Error> {
+        Ok(None)
+    }
+
+    /// Saves what a batch has changed over `memory`, which takes it in only afterwards. What
+    /// others have saved meanwhile is joined, in the store and in `changes`. Says whether there
+    /// was such a thing.
+    ///
+    /// # Errors
+    /// A failure that can pass: the batch has to come again. Some of it may have been saved.
+    async fn save(
+        &mut self,
+        memory: &dyn Memory,
+        changes: &mut Overlay,
+    ) -> Result<bool, Self::Error>;
+}
+
+/// What an alert is about to say, and about whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// The event that raises it.
+    pub event: &'a Event,
+    /// What is to be remembered of the alert.
+    pub changes: &'a Changes,
 }
 
 /// A memory that takes in what a batch has changed.
@@ -138,6 +185,8 @@ pub enum Cause<T, D, B> {
     Publish(T),
     /// A dead letter was not.
     Bury(D),
+    /// What was saved could not be read.
+    Load(B),
     /// The changes were not saved.
     Save(B),
 }
@@ -147,6 +196,7 @@ impl<T: fmt::Display, D: fmt::Display, B: fmt::Display> fmt::Display for Cause<T
         match self {
             Self::Publish(cause) => write!(f, "an alert was not accepted: {cause}"),
             Self::Bury(cause) => write!(f, "a dead letter was not accepted: {cause}"),
+            Self::Load(cause) => write!(f, "the baselines could not be read: {cause}"),
             Self::Save(cause) => write!(f, "the baselines were not saved: {cause}"),
         }
     }
@@ -184,30 +234,112 @@ async fn transact_by<M: Remember, T: Topics, D: DeadLetters, B: Baselines>(
     ports: Ports<'_, T, D, B>,
     report: &mut Report,
 ) -> Result<(), Failure<T::Error, D::Error, B::Error>> {
-    let (mut judged, overlay) = judge_all(decide, memory, units);
-    let mut failure = publish(&judged, ports.topics).await.err();
+    let Ports { topics, letters, baselines } = ports;
+    let (mut judged, overlay) = match informed(&decide, memory, units, baselines).await {
+        Ok(judged) => judged,
+        Err(cause) => return Err(Failure { unit: 0, cause: Cause::Load(cause) }),
+    };
+    let mut failure = publish(&judged, topics).await.err();
     let published = failure.as_ref().map_or(units.len(), |failure| failure.unit);
     for (at, unit) in judged.iter().enumerate().take(published) {
         if unit.lost.is_empty() {
             continue;
         }
-        if let Err(cause) = ports.letters.bury(at, &unit.lost).await {
+        if let Err(cause) = letters.bury(at, &unit.lost).await {
             failure = Some(Failure { unit: at, cause: Cause::Bury(cause) });
             break;
         }
     }
     let done = failure.as_ref().map_or(units.len(), |failure| failure.unit);
     judged.truncate(done);
-    let overlay =
+    let mut overlay =
         if done == units.len() { overlay } else { replayed(memory, &judged).into_overlay() };
-    if let Err(cause) = ports.baselines.save(&overlay).await {
-        return Err(Failure { unit: 0, cause: Cause::Save(cause) });
+    let was_crossed = match baselines.save(memory, &mut overlay).await {
+        Ok(was_crossed) => was_crossed,
+        Err(cause) => return Err(Failure { unit: 0, cause: Cause::Save(cause) }),
+    };
+    if was_crossed {
+        memory.commit(overlay.take_baselines());
+        let units = units.get(..done).unwrap_or(units);
+        second_look(&decide, memory, units, (topics, baselines), report).await?;
     }
     memory.commit(overlay);
     for (unit, judged) in units.iter().zip(&judged) {
         judged.count(unit, report);
     }
     failure.map_or(Ok(()), Err)
+}
+
+/// Judges a batch over what is saved, until nothing that an alert would say is out of date.
+async fn informed<M: Remember, B: Baselines>(
+    decide: &impl Fn(&mut State<'_>, &Event) -> Verdict,
+    memory: &mut M,
+    units: &[Unit<'_>],
+    baselines: &mut B,
+) -> Result<(Vec<JudgedUnit>, Overlay), B::Error> {
+    /// What is asked about once is not asked about again, so few rounds are more than two.
+    const ROUNDS: usize = 8;
+    let events: Vec<&Event> = units.iter().flat_map(|unit| unit.events).collect();
+    memory.commit(baselines.load(memory, &events).await?);
+    let mut judged = judge_all(decide, memory, units);
+    for _ in 0..ROUNDS {
+        let questions = questions(units, &judged.0);
+        if questions.is_empty() {
+            break;
+        }
+        let Some(news) = baselines.confirm(memory, &questions).await? else { break };
+        memory.commit(news);
+        judged = judge_all(decide, memory, units);
+    }
+    Ok(judged)
+}
+
+/// The events that raise alerts.
+fn questions<'a>(units: &[Unit<'a>], judged: &'a [JudgedUnit]) -> Vec<Question<'a>> {
+    let mut questions = Vec::new();
+    for (unit, judged) in units.iter().zip(judged) {
+        for (event, verdict) in unit.events.iter().zip(&judged.verdicts) {
+            if let Some(Verdict::Judged(judged)) = verdict
+                && judged.alerts().next().is_some()
+            {
+                questions.push(Question { event, changes: &judged.changes });
+            }
+        }
+    }
+    questions
+}
+
+/// Judges a batch again over what it and others have saved, and publishes and saves what only
+/// both together show. What was sent is known by now and comes out as a repeat. Nothing is learned
+/// or counted twice: of the second judgement only what goes out is kept.
+async fn second_look<M: Remember, T: Topics, D, B: Baselines>(
+    decide: &impl Fn(&mut State<'_>, &Event) -> Verdict,
+    memory: &mut M,
+    units: &[Unit<'_>],
+    (topics, baselines): (&mut T, &mut B),
+    report: &mut Report,
+) -> Result<(), Failure<T::Error, D, B::Error>> {
+    let (judged, _) = judge_all(decide, memory, units);
+    if judged.iter().flat_map(JudgedUnit::alerts).next().is_none() {
+        return Ok(());
+    }
+    // Some of the batch is saved and nothing of it is remembered: all of it comes again.
+    publish(&judged, topics).await.map_err(|failure| Failure { unit: 0, ..failure })?;
+    let mut state = State::over(memory);
+    for verdict in judged.iter().flat_map(|unit| &unit.verdicts).flatten() {
+        let Verdict::Judged(judged) = verdict else { continue };
+        if judged.alerts().next().is_some() {
+            judged.alerts().for_each(|alert| report.count_alert(alert.severity));
+            let folds = judged.changes.iter().filter(|it| matches!(it, Change::Fold { .. }));
+            state.apply(folds.cloned().collect());
+        }
+    }
+    let mut overlay = state.into_overlay();
+    if let Err(cause) = baselines.save(memory, &mut overlay).await {
+        return Err(Failure { unit: 0, cause: Cause::Save(cause) });
+    }
+    memory.commit(overlay);
+    Ok(())
 }
 
 /// A unit that was judged.
@@ -240,7 +372,7 @@ impl JudgedUnit {
 
 /// Judges all units, and returns what they have changed together.
 fn judge_all<M: Remember>(
-    decide: impl Fn(&mut State<'_>, &Event) -> Verdict,
+    decide: &impl Fn(&mut State<'_>, &Event) -> Verdict,
     memory: &M,
     units: &[Unit<'_>],
 ) -> (Vec<JudgedUnit>, Overlay) {
@@ -315,7 +447,7 @@ pub fn run_batch<M: Remember, A: Alerts>(
         Ports { topics: &mut OneByOne(alerts), letters: &mut Counted, baselines: &mut MemoryAlone };
     drive(transact(memory, watch, &units, ports, report)).map_err(|failure| match failure.cause {
         Cause::Publish(error) => (failure.unit, error),
-        Cause::Bury(never) | Cause::Save(never) => match never {},
+        Cause::Bury(never) | Cause::Load(never) | Cause::Save(never) => match never {},
     })
 }
 
@@ -364,8 +496,8 @@ pub struct MemoryAlone;
 impl Baselines for MemoryAlone {
     type Error = Infallible;
 
-    async fn save(&mut self, _: &Overlay) -> Result<(), Infallible> {
-        Ok(())
+    async fn save(&mut self, _: &dyn Memory, _: &mut Overlay) -> Result<bool, Infallible> {
+        Ok(false)
     }
 }
 

@@ -63,11 +63,14 @@ impl Report {
             Event::TrustChange(_) => self.trust_changes += 1,
             Event::SignIn(_) => self.sign_ins += 1,
         }
-        for alert in judged.alerts() {
-            *self.alerts.entry(alert.severity).or_default() += 1;
-        }
+        judged.alerts().for_each(|alert| self.count_alert(alert.severity));
         self.repeats += judged.repeats();
         self.extend_span(event);
+    }
+
+    /// Counts one alert that was sent.
+    pub fn count_alert(&mut self, severity: Severity) {
+        *self.alerts.entry(severity).or_default() += 1;
     }
 
     /// Counts one event that was judged before.

@@ -221,6 +221,13 @@ pub struct Overlay {
 }
 
 impl Overlay {
+    /// Takes out the baselines, and leaves the rest.
+    #[must_use]
+    pub fn take_baselines(&mut self) -> Self {
+        let (roles, callers) = (std::mem::take(&mut self.roles), std::mem::take(&mut self.callers));
+        Self { roles, callers, ..Self::default() }
+    }
+
     /// A first copy that this batch has changed.
     #[must_use]
     pub fn first_copy(&self, shared_id: &EventId) -> Option<&Arc<FirstCopy>> {
@@ -239,6 +246,12 @@ impl<'m> State<'m> {
     #[must_use]
     pub fn over(memory: &'m dyn Memory) -> Self {
         Self { memory, overlay: Overlay::default() }
+    }
+
+    /// The same with what was changed before.
+    #[must_use]
+    pub fn resumed(memory: &'m dyn Memory, overlay: Overlay) -> Self {
+        Self { memory, overlay }
     }
 
     /// What is normal for a role.

@@ -28,7 +28,7 @@ use rolewatch::local;
 use rolewatch::memory::{Parts, WorkingSet};
 use rolewatch::pipeline::{Baselines, DeadLetters, Ports, Remember, Topics, Unit, Watch, transact};
 use rolewatch::report::Report;
-use rolewatch::state::Overlay;
+use rolewatch::state::{Memory, Overlay};
 use support::{fixture, stories};
 
 /// When an environment dies.
@@ -113,7 +113,7 @@ impl Topics for Port {
 impl Baselines for Port {
     type Error = &'static str;
 
-    async fn save(&mut self, changes: &Overlay) -> Result<(), &'static str> {
+    async fn save(&mut self, _: &dyn Memory, changes: &mut Overlay) -> Result<bool, &'static str> {
         if self.death == Some(Death::BetweenPublishAndSave) {
             pending::<()>().await;
         }
@@ -126,7 +126,7 @@ impl Baselines for Port {
         if self.death == Some(Death::BetweenSaveAndCommit) {
             pending::<()>().await;
         }
-        Ok(())
+        Ok(false)
     }
 }
 

@@ -71,6 +71,36 @@ impl Denials {
         self.cut();
     }
 
+    /// What this copy has recorded since `base`, on top of what others have recorded meanwhile.
+    #[must_use]
+    pub fn rebase(&self, base: &Self, onto: &Self) -> Self {
+        let count = |it: &Self, role: &RoleArn, time: &Timestamp| {
+            it.0.get(role).and_then(|seconds| seconds.get(time)).copied().unwrap_or(0)
+        };
+        let mut merged = onto.clone();
+        for (role, seconds) in &self.0 {
+            for (time, mine) in seconds {
+                let more = mine.saturating_sub(count(base, role, time));
+                let theirs = count(onto, role, time);
+                let all = theirs.saturating_add(more);
+                merged.0.entry(role.clone()).or_default().insert(*time, all.max(*mine));
+            }
+        }
+        merged.cut();
+        merged
+    }
+
+    /// Whether a role was refused that `base` does not tell of, or not of late. The same role
+    /// again is counted and makes no news.
+    #[must_use]
+    pub fn has_news_since(&self, base: &Self) -> bool {
+        const OF_LATE: SignedDuration = SignedDuration::from_mins(5);
+        self.0.iter().any(|(role, mine)| match (last(mine), base.0.get(role).and_then(last)) {
+            (Some(mine), Some(known)) => mine.duration_since(known) > OF_LATE,
+            (mine, known) => mine != known,
+        })
+    }
+
     fn cut(&mut self) {
         for seconds in self.0.values_mut() {
             while seconds.len() > Self::SECONDS {

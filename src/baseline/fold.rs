@@ -104,6 +104,32 @@ impl Fold {
         self.adopted |= other.adopted;
     }
 
+    /// The later message stands. What the other copy has counted since `base` nobody was told,
+    /// so it counts towards the next message.
+    fn rebase(&self, base: Option<&Self>, onto: &Self) -> Self {
+        let mut merged = onto.clone();
+        merged.join(self);
+        let other = if (self.sent, self.severity) > (onto.sent, onto.severity) { onto } else { self };
+        let latest = if std::ptr::eq(other, self) { onto } else { self };
+        let told = base.map_or(0, |base| base.repeats);
+        merged.repeats = latest.repeats.saturating_add(other.repeats.saturating_sub(told));
+        merged.event_ids.clone_from(&latest.event_ids);
+        let is_told = |id: &EventId| base.is_some_and(|base| base.event_ids.contains(id));
+        for id in other.event_ids.iter().filter(|id| !is_told(id)) {
+            if merged.event_ids.len() < NAMED_REPEATS && !merged.event_ids.contains(id) {
+                merged.event_ids.push(id.clone());
+            }
+        }
+        let counted = self.seen.count.saturating_sub(base.map_or(0, |base| base.seen.count));
+        merged.seen.count = onto.seen.count.saturating_add(counted);
+        merged
+    }
+
+    fn is_news_to(&self, base: &Self) -> bool {
+        let message = |it: &Self| (it.sent, it.severity, it.adopted, it.seen.days);
+        message(self) != message(base)
+    }
+
     fn is_normal_by(&self, time: Timestamp) -> bool {
         let seen = self.seen.join(Seen::once(time));
         let (long, days) = PROBATION;
@@ -151,7 +177,7 @@ impl Folds {
             let (repeats, event_ids) = (0, Vec::new());
             let fold = Fold { sent: time, severity, seen, repeats, event_ids, adopted };
             self.0.insert(key.clone(), fold);
-            self.evict();
+            self.shrink(Self::CAPACITY);
             return;
         };
         fold.seen.again(time);
@@ -197,17 +223,40 @@ impl Folds {
                 Some(mine) => mine.join(theirs),
             }
         }
-        while self.0.len() > Self::CAPACITY {
-            self.evict();
-        }
+        self.shrink(Self::CAPACITY);
     }
 
-    fn evict(&mut self) {
-        if self.0.len() > Self::CAPACITY {
+    /// What this copy has recorded since `base`, on top of what others have recorded meanwhile.
+    #[must_use]
+    pub fn rebase(&self, base: &Self, onto: &Self) -> Self {
+        let mut merged = onto.clone();
+        for (key, mine) in &self.0 {
+            let (base, theirs) = (base.0.get(key), onto.0.get(key));
+            let fold = theirs.map_or_else(|| mine.clone(), |theirs| mine.rebase(base, theirs));
+            merged.0.insert(key.clone(), fold);
+        }
+        merged.shrink(Self::CAPACITY);
+        merged
+    }
+
+    /// Whether an alert was sent, or a step of probation made, that `base` does not tell.
+    #[must_use]
+    pub fn has_news_since(&self, base: &Self) -> bool {
+        self.0.iter().any(|(key, mine)| base.0.get(key).is_none_or(|base| mine.is_news_to(base)))
+    }
+
+    /// Whether repeats were counted that `base` does not tell.
+    #[must_use]
+    pub fn has_repeats_since(&self, base: &Self) -> bool {
+        self.0.iter().any(|(key, mine)| base.0.get(key).is_none_or(|it| it.repeats != mine.repeats))
+    }
+
+    /// Drops what was not seen for longest, until at most `most` kinds are left.
+    pub fn shrink(&mut self, most: usize) {
+        while self.0.len() > most {
             let stalest = self.0.iter().min_by_key(|(key, fold)| (fold.seen.last, *key));
-            if let Some(key) = stalest.map(|(key, _)| key.clone()) {
-                self.0.remove(&key);
-            }
+            let Some(key) = stalest.map(|(key, _)| key.clone()) else { return };
+            self.0.remove(&key);
         }
     }
 }

@@ -35,6 +35,10 @@ impl<K: Ord, V> SmallMap<K, V> {
         self.0.iter().map(|(_, value)| value)
     }
 
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.0.iter_mut().map(|(_, value)| value)
+    }
+
     pub(super) fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
     where
         K: Borrow<Q>,
@@ -80,11 +84,11 @@ impl<K: Ord, V> SmallMap<K, V> {
     }
 
     /// Takes out the entry that `age` gives the least of.
-    pub(super) fn remove_least<A: Ord>(&mut self, age: impl Fn(&V) -> A) -> Option<V> {
+    pub(super) fn remove_least<A: Ord>(&mut self, age: impl Fn(&V) -> A) -> Option<(K, V)> {
         let entries = self.0.iter().enumerate();
         // The first of several that are equal, which is the one with the least key.
         let (at, _) = entries.min_by_key(|(at, (_, value))| (age(value), *at))?;
-        Some(self.0.remove(at).1)
+        Some(self.0.remove(at))
     }
 
     fn place<Q: Ord + ?Sized>(&self, key: &Q) -> Result<usize, usize>
@@ -142,7 +146,7 @@ mod tests {
                 1 => {
                     let oldest = tree.iter().min_by_key(|(_, value)| **value).map(|(key, _)| *key);
                     let removed = oldest.and_then(|key| tree.remove(&key));
-                    assert_eq!(small.remove_least(|value| *value), removed);
+                    assert_eq!(small.remove_least(|value| *value).map(|(_, value)| value), removed);
                 }
                 _ => {
                     small.insert(key, value);

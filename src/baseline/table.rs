@@ -35,6 +35,9 @@ struct Evicted {
 const HALF_LIFE: SignedDuration = SignedDuration::from_hours(60 * 24);
 
 impl Evicted {
+    const NOTHING: Self =
+        Self { total: 0, value_days: 0, once: 0, values: 0, halved: Timestamp::UNIX_EPOCH };
+
     /// Of two copies of one history, the larger counters stand.
     fn join(self, other: Self) -> Self {
         Self {
@@ -44,6 +47,32 @@ impl Evicted {
             values: self.values.max(other.values),
             halved: self.halved.max(other.halved),
         }
+    }
+
+    /// What one copy has counted since `base`, counted on top of `onto`.
+    fn rebase(mine: Option<Self>, base: Option<Self>, onto: Option<Self>) -> Option<Self> {
+        let (Some(mine), Some(onto)) = (mine, onto) else { return mine.or(onto) };
+        let base = base.unwrap_or(Self { halved: mine.halved, ..Self::NOTHING }).faded(mine.halved);
+        let halved = mine.halved.max(onto.halved);
+        let (mine, base, onto) = (mine.faded(halved), base.faded(halved), onto.faded(halved));
+        let plus = |onto: u32, mine: u32, base: u32| onto.saturating_add(mine.saturating_sub(base));
+        Some(Self {
+            total: onto.total.saturating_add(mine.total.saturating_sub(base.total)),
+            value_days: plus(onto.value_days, mine.value_days, base.value_days),
+            once: plus(onto.once, mine.once, base.once),
+            values: plus(onto.values, mine.values, base.values),
+            halved: onto.halved,
+        })
+    }
+
+    /// The counters as they are once they were halved at `halved`, if that is another time than
+    /// the last one: tables that began to evict on different days differ by less.
+    fn faded(self, halved: Timestamp) -> Self {
+        if halved.duration_since(self.halved) < HALF_LIFE {
+            return self;
+        }
+        let (value_days, once, values) = (self.value_days / 2, self.once / 2, self.values / 2);
+        Self { value_days, once, values, halved, ..self }
     }
 
     fn add(&mut self, seen: &Seen, time: Timestamp) {
@@ -135,10 +164,77 @@ impl Table {
         };
     }
 
+    /// What this copy has seen since `base`, on top of what others have made of `base` meanwhile:
+    /// facts join, and counts are added.
+    #[must_use]
+    pub fn rebase(&self, base: Option<&Self>, onto: &Self) -> Self {
+        let before = |value: &str| base.and_then(|base| base.get(value)).copied();
+        let mut merged = onto.clone();
+        for (value, mine) in self.values.iter() {
+            let (before, theirs) = (before(value), onto.get(value));
+            if theirs.is_none() && before == Some(*mine) {
+                // They had no room for it, and nothing speaks for it since.
+                continue;
+            }
+            let more = mine.count.saturating_sub(before.map_or(0, |seen| seen.count));
+            let joined = theirs.map_or(*mine, |theirs| Seen {
+                count: theirs.count.saturating_add(more),
+                ..theirs.join(*mine)
+            });
+            merged.values.insert(Arc::clone(value), joined);
+        }
+        let of = |table: &Self| table.evicted;
+        merged.evicted = Evicted::rebase(self.evicted, base.and_then(of), onto.evicted);
+        merged.cut(Self::CAPACITY, |value| {
+            // What this copy had no room for it has counted.
+            before(value).is_none() || self.get(value).is_some()
+        });
+        merged
+    }
+
+    /// Whether something is known that `base` does not tell and that may matter to the next
+    /// judgement: a value, or a day of one. In a table where new values come all the time one
+    /// more says nothing, and not every call is worth telling others about.
+    #[must_use]
+    pub fn has_news_since(&self, base: Option<&Self>) -> bool {
+        let days = |value: &str| Some(base?.get(value)?.days);
+        !self.is_volatile() && self.iter().any(|(value, seen)| days(value) != Some(seen.days))
+    }
+
+    /// Whether new values come all the time: there is experience, and a new one tells little.
+    #[must_use]
+    pub fn is_volatile(&self) -> bool {
+        const EXPERIENCE: u32 = 8;
+        const LITTLE: f64 = 2.0;
+        let turnover = self.turnover();
+        turnover.value_days >= EXPERIENCE && turnover.bits_of_new() < LITTLE
+    }
+
+    /// Drops what was not seen for longest, until at most `most` values are left. What goes is
+    /// counted as evicted.
+    pub fn shrink(&mut self, most: usize) {
+        self.cut(most, |_| true);
+    }
+
+    fn cut(&mut self, most: usize, counts: impl Fn(&str) -> bool) {
+        let Some(now) = self.values.values().map(|seen| seen.last).max() else { return };
+        while self.values.len() > most {
+            let Some((value, seen)) = self.values.remove_least(|seen| seen.last) else { return };
+            if counts(&value) {
+                self.count_evicted(&seen, now);
+            }
+        }
+    }
+
     fn evict(&mut self, time: Timestamp) {
-        let Some(seen) = self.values.remove_least(|seen| seen.last) else { return };
-        let nothing = Evicted { total: 0, value_days: 0, once: 0, values: 0, halved: time };
-        self.evicted.get_or_insert(nothing).add(&seen, time);
+        if let Some((_, seen)) = self.values.remove_least(|seen| seen.last) {
+            self.count_evicted(&seen, time);
+        }
+    }
+
+    fn count_evicted(&mut self, seen: &Seen, time: Timestamp) {
+        let nothing = Evicted { halved: time, ..Evicted::NOTHING };
+        self.evicted.get_or_insert(nothing).add(seen, time);
     }
 }
 

@@ -32,9 +32,17 @@ macro_rules! digest {
             }
         }
 
+        impl $name {
+            /// The digest, in hexadecimal digits.
+            #[must_use]
+            pub fn to_hex(&self) -> String {
+                hex(&self.0)
+            }
+        }
+
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&hex(&self.0))
+                f.write_str(&self.to_hex())
             }
         }
 
@@ -99,21 +107,45 @@ impl CredentialKey {
 }
 
 /// Under what the session is found that a granted call opens.
-pub(super) fn issued(it: &Assumption) -> Vec<CredentialKey> {
-    let (session, time) = (&it.session, it.call.time);
-    let mut keys = Vec::with_capacity(3);
-    if let (Some(account), Some(key)) = (it.role_account(), &session.access_key_id) {
-        keys.push(CredentialKey::access_key(account, key));
-    }
-    match (it.role_id(), it.role(), &session.name) {
-        (Some(id), _, Some(name)) => keys.push(CredentialKey::named(id, name, time)),
-        // Some services' records lack the id; a later call tells the role's ARN with its path.
-        (None, Some(arn), Some(name)) => keys.push(CredentialKey::named_of_arn(arn, name, time)),
-        _ => {}
-    }
-    keys.extend(place_of(it));
+#[must_use]
+pub fn issued(it: &Assumption) -> Vec<CredentialKey> {
+    let (by_key, by_name) = issued_as(it);
+    let mut keys: Vec<_> = by_key.into_iter().chain(by_name).chain(place_of(it)).collect();
     keys.sort_unstable();
     keys
+}
+
+/// Under what somebody has to be able to find the session that a granted call opens who did not
+/// see the call: by the key that was issued and, where its holder is given other keys or none
+/// was seen, by its name.
+#[must_use]
+pub fn findable(it: &Assumption) -> Vec<CredentialKey> {
+    let (by_key, by_name) = issued_as(it);
+    let by_name = by_name.filter(|_| by_key.is_none() || changes_keys(it));
+    by_key.into_iter().chain(by_name).collect()
+}
+
+/// The session that a call opens, by its access key and by its name.
+fn issued_as(it: &Assumption) -> (Option<CredentialKey>, Option<CredentialKey>) {
+    let (session, time) = (&it.session, it.call.time);
+    let by_key = it.role_account().zip(session.access_key_id.as_ref());
+    let by_key = by_key.map(|(account, key)| CredentialKey::access_key(account, key));
+    let by_name = match (it.role_id(), it.role(), &session.name) {
+        (Some(id), _, Some(name)) => Some(CredentialKey::named(id, name, time)),
+        // Some services' records lack the id; a later call tells the role's ARN with its path.
+        (None, Some(arn), Some(name)) => Some(CredentialKey::named_of_arn(arn, name, time)),
+        _ => None,
+    };
+    (by_key, by_name)
+}
+
+/// Whether the holder of the session is given other keys than the one that was issued: at a
+/// console, or by a service.
+pub(super) fn changes_keys(it: &Assumption) -> bool {
+    use crate::event::PrincipalKind::{IdentityCenter, Saml, Service, WebIdentity};
+    let kind = it.call.principal.kind;
+    matches!(it.call.address, Address::Service(_))
+        || matches!(kind, Service | Saml | WebIdentity | IdentityCenter)
 }
 
 /// Under what another record tells where the person was who opened this session from inside AWS.
@@ -176,6 +208,14 @@ pub(super) fn used(principal: &Principal) -> (Option<CredentialKey>, Vec<Credent
         by_name.extend(id.into_iter().chain(arn));
     }
     (by_key, by_name)
+}
+
+/// Under what it is looked up where a call comes from: the session that made it, and where the
+/// person was.
+#[must_use]
+pub fn sought(it: &Assumption) -> Vec<CredentialKey> {
+    let is_session = it.call.principal.kind == crate::event::PrincipalKind::Role;
+    if is_session { awaited(it) } else { place_of(it) }
 }
 
 /// Under what a call waits for the session that made it.

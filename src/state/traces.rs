@@ -154,6 +154,18 @@ pub struct TraceChanges {
 }
 
 impl TraceChanges {
+    /// Sessions that were opened, or of which more is known.
+    #[must_use]
+    pub fn issued(&self) -> Vec<(CallId, Arc<Session>)> {
+        self.sessions.put.sorted()
+    }
+
+    /// Places that were told.
+    #[must_use]
+    pub fn told(&self) -> Vec<(CallId, Arc<Place>)> {
+        self.places.put.sorted()
+    }
+
     pub(super) fn reach(&mut self, time: Timestamp) {
         self.now = self.now.max(Some(time));
     }

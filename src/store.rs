@@ -1,0 +1,285 @@
+//! What is remembered, shared by every environment that runs this function: one table of items,
+//! each read when first needed and written on the condition that nobody wrote it meanwhile.
+//!
+//! # What is shared
+//!
+//! | item | why | written |
+//! | --- | --- | --- |
+//! | `role#…`, `caller#…` | what is normal, probation and what alerts were sent | when there is news: a value, a day, an alert, a refusal; counts with the next news or within the hour |
+//! | `session#…` | where a chain came from | once, for the sessions that [`needs`] finds worth it |
+//! | `copy#…` | both accounts' records of one call are one call | once for a call across accounts |
+//! | `account#…`, `person#…` | who takes part at all | once ever |
+//!
+//! What was seen is not shared: judging a record again in another environment adds no fact that
+//! is not there, and its alert is a repeat of itself; counts may be one too high. Nor are calls
+//! that wait for the record of their session: where that one is read by another environment
+//! later, the chain stays incomplete, and says so. Either would cost a write for every record.
+//!
+//! # What holds
+//!
+//! What may matter to the next judgement is in the table before its record is acknowledged. What
+//! an environment holds back are counts, the time of the last call, and new values where new
+//! values come all the time; it holds them back for an hour at most, and they are lost with it.
+//! An environment knows what others saved more than [`FRESH`] ago; before it raises an alert it
+//! knows all of it. Refusals are known at once, for one role refused to each of many environments
+//! is how an enumeration would hide.
+
+mod body;
+pub mod codec;
+mod key;
+pub mod needs;
+mod read;
+mod write;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::event::Event;
+use crate::pipeline::{Baselines, Question};
+use crate::state::{Memory, Overlay};
+
+pub use body::{Body, Told};
+pub use key::Key;
+use needs::Opened;
+
+/// How long what was read is taken for what is there. A minute of staleness costs a day's worth
+/// of novelty nothing, and a busy role one read a minute in each environment instead of one a
+/// batch.
+pub const FRESH: SignedDuration = SignedDuration::from_mins(1);
+
+/// Most keys of one read: `BatchGetItem` takes 100.
+pub const MOST_KEYS: usize = 100;
+
+/// How often what was throttled or contended is tried again before the batch is given back.
+const ATTEMPTS: u32 = 8;
+
+/// One thing in the table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    /// Under what it stands.
+    pub key: Key,
+    /// How often it was written; from 1.
+    pub version: u64,
+    /// From when on it may be deleted, and counts as deleted.
+    pub until: Option<Timestamp>,
+    /// What it says; nothing where it is damaged.
+    pub body: Option<Body>,
+}
+
+/// An item to be written on a condition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Write {
+    /// Under what.
+    pub key: Key,
+    /// The version that has to be there for it to be written; 0 for none at all. The new version
+    /// is the next.
+    pub expected: u64,
+    /// From when on it may be deleted.
+    pub until: Option<Timestamp>,
+    /// What it says.
+    pub body: Body,
+}
+
+/// What became of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// It is there.
+    Done,
+    /// Another version is.
+    Conflict,
+    /// The table is too busy.
+    Throttled,
+}
+
+/// Some of what was asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// What is there.
+    pub items: Vec<Item>,
+    /// What has to be asked for again. What is in neither is not there.
+    pub unprocessed: Vec<Key>,
+}
+
+/// A table that several environments share.
+#[expect(async_fn_in_trait, reason = "one task drives the transaction, so nothing has to be Send")]
+pub trait Table {
+    /// Why it could not be asked.
+    type Error: fmt::Display;
+
+    /// Reads at most [`MOST_KEYS`] items; `consistent` for what is there now, else what was
+    /// there a moment ago will do.
+    ///
+    /// # Errors
+    /// A failure that can pass.
+    async fn get(&mut self, keys: &[Key], consistent: bool) -> Result<Page, Self::Error>;
+
+    /// Writes each item on its condition, and says of each, in order, what became of it.
+    async fn put(&mut self, writes: &[Write]) -> Vec<Result<Written, Self::Error>>;
+
+    /// Waits before trying again what was throttled, longer with every attempt from 0 on.
+    ///
+    /// # Errors
+    /// There is no time left.
+    async fn pause(&mut self, attempt: u32) -> Result<(), Self::Error>;
+}
+
+/// Why a batch could not be served.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError<E: fmt::Display> {
+    /// The table could not be asked.
+    #[error("{0}")]
+    Table(E),
+    /// It was too busy for too long, or others kept writing the same item.
+    #[error("the table was throttled or contended for {0} of its items, {ATTEMPTS} times over")]
+    Busy(usize),
+}
+
+/// What a store has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Items asked for.
+    pub reads: u64,
+    /// Of these, before an alert and with a consistent read.
+    pub confirmed: u64,
+    /// Items written.
+    pub writes: u64,
+    /// Writes that met another version.
+    pub conflicts: u64,
+    /// Reads and writes that had to be tried again.
+    pub throttled: u64,
+}
+
+/// A table, and what one environment knows of it.
+#[derive(Debug)]
+pub struct Store<T> {
+    table: T,
+    now: Timestamp,
+    known: HashMap<Key, Known>,
+    due: BTreeSet<(Timestamp, Key)>,
+    /// What was read with certainty during this batch.
+    confirmed: HashSet<Key>,
+    opened: HashMap<crate::lineage::CallId, Opened>,
+    tally: Tally,
+    prune_above: usize,
+}
+
+/// What is known of an item.
+#[derive(Debug, Clone)]
+struct Known {
+    /// 0 where there is none.
+    version: u64,
+    /// When that was so.
+    at: Timestamp,
+    /// What it said. What the memory holds beyond that is not saved yet.
+    base: Option<Body>,
+    /// When what is not saved yet has to be.
+    due: Option<Timestamp>,
+}
+
+impl<T: Table> Store<T> {
+    /// A store of which nothing is known yet.
+    pub fn over(table: T) -> Self {
+        Self {
+            table,
+            now: Timestamp::UNIX_EPOCH,
+            known: HashMap::new(),
+            due: BTreeSet::new(),
+            confirmed: HashSet::new(),
+            opened: HashMap::new(),
+            tally: Tally::default(),
+            prune_above: 50_000,
+        }
+    }
+
+    /// Says what time it is, for telling what is out of date. Events have their own time.
+    pub fn set_time(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+    }
+
+    /// The table.
+    pub fn table(&mut self) -> &mut T {
+        &mut self.table
+    }
+
+    /// What was done since this was last asked.
+    pub fn take_tally(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
+    }
+
+    /// Forgets what the memory does not hold any more, once there is much of it.
+    fn prune(&mut self, memory: &dyn Memory) {
+        if self.known.len() <= self.prune_above {
+            return;
+        }
+        let now = self.now;
+        self.known.retain(|key, known| {
+            let held = match key {
+                Key::Role(role) => memory.role(role).is_some(),
+                Key::Caller(caller) => memory.caller(caller).is_some(),
+                Key::Session(_) | Key::Copy(_) | Key::Account(_) | Key::Person(_) => false,
+            };
+            held || now.duration_since(known.at) < FRESH
+        });
+        let known = &self.known;
+        self.due.retain(|(_, key)| known.contains_key(key));
+        self.prune_above = (self.known.len() * 2).max(50_000);
+    }
+}
+
+impl<T: Table> Baselines for Store<T> {
+    type Error = StoreError<T::Error>;
+
+    async fn load(
+        &mut self,
+        memory: &dyn Memory,
+        events: &[&Event],
+    ) -> Result<Overlay, Self::Error> {
+        self.confirmed.clear();
+        self.opened = needs::opened(events);
+        self.prune(memory);
+        let (mut now, mut soon) = (BTreeSet::new(), BTreeSet::new());
+        for event in events {
+            soon.extend(needs::keys(memory, event));
+            now.extend(needs::urgent(event));
+        }
+        soon.retain(|key| !now.contains(key) && self.lacks(memory, key));
+        let mut overlay = Overlay::default();
+        for (keys, consistent) in [(soon, false), (now, true)] {
+            let keys: Vec<Key> = keys.into_iter().collect();
+            let items = self.read(&keys, consistent).await?;
+            self.take_in(memory, &keys, items, consistent, &mut overlay);
+        }
+        Ok(overlay)
+    }
+
+    async fn confirm(
+        &mut self,
+        memory: &dyn Memory,
+        questions: &[Question<'_>],
+    ) -> Result<Option<Overlay>, Self::Error> {
+        let keys = questions.iter().flat_map(|question| needs::of_alert(memory, question));
+        let keys: BTreeSet<Key> = keys.filter(|key| !self.confirmed.contains(key)).collect();
+        if keys.is_empty() {
+            return Ok(None);
+        }
+        let keys: Vec<Key> = keys.into_iter().collect();
+        self.tally.confirmed += keys.len() as u64;
+        let items = self.read(&keys, true).await?;
+        let mut overlay = Overlay::default();
+        let news = self.take_in(memory, &keys, items, true, &mut overlay);
+        Ok(news.then_some(overlay))
+    }
+
+    async fn save(
+        &mut self,
+        memory: &dyn Memory,
+        changes: &mut Overlay,
+    ) -> Result<bool, Self::Error> {
+        self.save_changes(memory, changes).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

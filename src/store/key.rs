@@ -1,0 +1,58 @@
+//! Under what the items of the table stand.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::event::PrincipalKey;
+use crate::id::{AccountId, EventId, RoleArn, hex};
+use crate::lineage::CredentialKey;
+
+/// The name of one item.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// What is normal for a role.
+    Role(RoleArn),
+    /// What is normal for a caller.
+    Caller(PrincipalKey),
+    /// Sessions, and places of people, that are found under a credential.
+    Session(CredentialKey),
+    /// The first copy of a call across accounts.
+    Copy(EventId),
+    /// An account that takes part in what is normal.
+    Account(AccountId),
+    /// A person's name, in lower case.
+    Person(Arc<str>),
+}
+
+/// Most bytes of a key that are kept as they are. A partition key has 2,048 at most.
+const LONGEST: usize = 1_024;
+
+impl Key {
+    /// The beginnings of the keys of roles.
+    pub const ROLES: &'static str = "role#";
+
+    /// The key as the table has it. One that would be too long ends in a digest.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let text = match self {
+            Self::Role(role) => format!("{}{role}", Self::ROLES),
+            Self::Caller(caller) => format!("caller#{}", caller.as_str()),
+            Self::Session(key) => format!("session#{}", key.to_hex()),
+            Self::Copy(id) => format!("copy#{id}"),
+            Self::Account(account) => format!("account#{account}"),
+            Self::Person(name) => format!("person#{name}"),
+        };
+        if text.len() <= LONGEST {
+            return text;
+        }
+        let head = text.get(..text.floor_char_boundary(LONGEST / 2)).unwrap_or_default();
+        format!("{head}#{}", hex(&Sha256::digest(&text)))
+    }
+
+    /// The role whose item stands under a key of the table.
+    #[must_use]
+    pub fn role_of(text: &str) -> Option<Self> {
+        Some(Self::Role(text.strip_prefix(Self::ROLES)?.parse().ok()?))
+    }
+}

@@ -1,0 +1,126 @@
+//! Which items judging an event needs. They follow from the event alone (and from the calls that
+//! wait for it), so that they are read before anything is judged.
+
+use std::collections::HashMap;
+
+use super::Key;
+use crate::event::{Assumption, CallerClass, Event, Principal, PrincipalKey, PrincipalKind};
+use crate::lineage::{self, CallId, CredentialKey};
+use crate::pipeline::Question;
+use crate::state::{Change, Memory, Subject};
+use crate::text::Text;
+
+/// The items that say how usual an event is, where it came from, and what is known of it.
+#[must_use]
+pub fn keys(memory: &dyn Memory, event: &Event) -> Vec<Key> {
+    let principal = &event.call().principal;
+    let mut keys = vec![Key::Caller(principal.key_or_unnamed())];
+    match event {
+        Event::Assumption(it) => {
+            keys.extend(it.role().cloned().map(Key::Role));
+            keys.extend(principal.account.map(Key::Account));
+            keys.extend(name(it));
+            let shared_id = it.call.shared_id.clone().filter(|_| is_across_accounts(it));
+            keys.extend(shared_id.map(Key::Copy));
+            keys.extend(lineage::sought(it).into_iter().map(Key::Session));
+            keys.extend(holder(it).map(Key::Caller));
+            keys.extend(waiting(memory, &lineage::issued(it)));
+        }
+        Event::SignIn(it) => keys.extend(waiting(memory, &lineage::told_by(it))),
+        Event::TrustChange(_) => {}
+    }
+    keys
+}
+
+/// The items that have to be known as they are now. Somebody who tries many roles is refused in
+/// many environments within seconds; what each has seen makes an enumeration only together.
+#[must_use]
+pub fn urgent(event: &Event) -> Option<Key> {
+    let Event::Assumption(it) = event else { return None };
+    (!it.call.granted()).then(|| Key::Caller(it.call.principal.key_or_unnamed()))
+}
+
+/// The items that an alert rests on, or that say that it was sent.
+#[must_use]
+pub fn of_alert(memory: &dyn Memory, question: &Question<'_>) -> Vec<Key> {
+    let mut keys = keys(memory, question.event);
+    keys.extend(question.changes.iter().filter_map(|change| match change {
+        Change::Fold { subject: Subject::Role(role), .. } => Some(Key::Role(role.clone())),
+        Change::Fold { subject: Subject::Caller(caller), .. } => Some(Key::Caller(caller.clone())),
+        _ => None,
+    }));
+    keys
+}
+
+/// A session that other environments may have to find.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// Under what.
+    pub keys: Vec<CredentialKey>,
+    /// Whose session it is then; it is worth a write only where that one takes roles.
+    pub only_if_takes_roles: Option<PrincipalKey>,
+}
+
+/// The sessions that a batch opens and that may be worth a write each. People's and other
+/// accounts' are: chains begin with them. Machines open nearly all sessions there are, and
+/// hardly any of these takes another role; a role whose sessions were seen to do so is known by
+/// that. The first chain from a machine that never took a role is incomplete elsewhere, and
+/// the machine is new to the role it takes.
+#[must_use]
+pub fn opened(events: &[&Event]) -> HashMap<CallId, Opened> {
+    let mut opened = HashMap::new();
+    for event in events {
+        let Event::Assumption(it) = event else { continue };
+        if !it.call.granted() {
+            continue;
+        }
+        let keys = lineage::findable(it);
+        if !keys.is_empty() {
+            let only_if_takes_roles = holder(it);
+            let worth = Opened { keys, only_if_takes_roles };
+            opened.insert(CallId::of_call(&it.call), worth);
+        }
+    }
+    opened
+}
+
+/// Who will call with the session that a machine opens.
+fn holder(it: &Assumption) -> Option<PrincipalKey> {
+    let class = it.call.principal.class(it.role_account());
+    let is_machine = matches!(class, CallerClass::Service | CallerClass::Workload);
+    if !is_machine || !it.call.granted() {
+        return None;
+    }
+    let (account, id) = (it.role_account(), it.role_id().cloned());
+    Principal { account, id, ..Principal::of_kind(PrincipalKind::Role) }.key()
+}
+
+/// Whether another account's trail may hold another copy of the call.
+#[must_use]
+pub fn is_across_accounts(it: &Assumption) -> bool {
+    let account = it.call.principal.account;
+    account.is_some() && it.role().is_some() && account != it.role_account()
+}
+
+/// The name of a session, which may be a person's. What a service calls its sessions is not
+/// compared with people's names, and what hands its own name on needs none.
+fn name(it: &Assumption) -> Option<Key> {
+    let principal = &it.call.principal;
+    let name = it.session.name.as_ref()?;
+    let is_own = principal.session_name.as_ref() == Some(name)
+        || principal.name.as_ref().map(Text::as_str) == Some(name.as_str());
+    let is_compared = principal.kind != PrincipalKind::Service && !is_own;
+    is_compared.then(|| Key::Person(name.as_str().to_lowercase().into()))
+}
+
+/// The role and the caller of each call that waits under one of `keys`.
+fn waiting(memory: &dyn Memory, keys: &[CredentialKey]) -> Vec<Key> {
+    let waiting = &memory.traces().waiting;
+    let waiters = keys.iter().flat_map(|key| waiting.under(key)).filter_map(|id| waiting.get(id));
+    let mut found = Vec::new();
+    for waiter in waiters {
+        found.extend(waiter.call.role().cloned().map(Key::Role));
+        found.push(Key::Caller(waiter.call.call.principal.key_or_unnamed()));
+    }
+    found
+}
