@@ -245,12 +245,13 @@ impl<T: Table> Baselines for Store<T> {
             now.extend(needs::urgent(event));
         }
         soon.retain(|key| !now.contains(key) && self.lacks(memory, key));
+        let (soon, now) = (Vec::from_iter(soon), Vec::from_iter(now));
+        // All is read before any of it counts as known: the memory gets both or nothing.
+        let soon_there = self.read(&soon, false).await?;
+        let now_there = self.read(&now, true).await?;
         let mut overlay = Overlay::default();
-        for (keys, consistent) in [(soon, false), (now, true)] {
-            let keys: Vec<Key> = keys.into_iter().collect();
-            let items = self.read(&keys, consistent).await?;
-            self.take_in(memory, &keys, items, consistent, &mut overlay);
-        }
+        self.take_in(memory, &soon, soon_there, false, &mut overlay);
+        self.take_in(memory, &now, now_there, true, &mut overlay);
         Ok(overlay)
     }
 

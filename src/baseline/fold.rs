@@ -109,7 +109,8 @@ impl Fold {
     fn rebase(&self, base: Option<&Self>, onto: &Self) -> Self {
         let mut merged = onto.clone();
         merged.join(self);
-        let other = if (self.sent, self.severity) > (onto.sent, onto.severity) { onto } else { self };
+        let other =
+            if (self.sent, self.severity) > (onto.sent, onto.severity) { onto } else { self };
         let latest = if std::ptr::eq(other, self) { onto } else { self };
         let told = base.map_or(0, |base| base.repeats);
         merged.repeats = latest.repeats.saturating_add(other.repeats.saturating_sub(told));
@@ -183,7 +184,10 @@ impl Folds {
         fold.seen.again(time);
         match repeat {
             Repeat::Send { .. } | Repeat::Adopt { .. } => {
-                (fold.sent, fold.severity) = (time, severity);
+                // Records come late: what is sent for an earlier call takes nothing back.
+                let is_late = time < fold.sent;
+                fold.severity = if is_late { severity.max(fold.severity) } else { severity };
+                fold.sent = fold.sent.max(time);
                 fold.repeats = 0;
                 fold.event_ids.clear();
                 fold.adopted |= matches!(repeat, Repeat::Adopt { .. });

@@ -204,7 +204,7 @@ impl Table {
     /// Whether new values come all the time: there is experience, and a new one tells little.
     #[must_use]
     pub fn is_volatile(&self) -> bool {
-        const EXPERIENCE: u32 = 8;
+        const EXPERIENCE: u32 = 16;
         const LITTLE: f64 = 2.0;
         let turnover = self.turnover();
         turnover.value_days >= EXPERIENCE && turnover.bits_of_new() < LITTLE

@@ -120,9 +120,7 @@ impl Body {
     #[must_use]
     pub fn has_counted_since(&self, base: Option<&Self>) -> bool {
         match (self, base) {
-            (Self::Role(mine), Some(Self::Role(base))) => {
-                mine.folds.has_repeats_since(&base.folds)
-            }
+            (Self::Role(mine), Some(Self::Role(base))) => mine.folds.has_repeats_since(&base.folds),
             (Self::Caller(mine), Some(Self::Caller(base))) => {
                 mine.folds.has_repeats_since(&base.folds) || mine.denials != base.denials
             }

@@ -54,7 +54,8 @@ impl<T: Table> Store<T> {
     /// What of a batch's changes has to be in the table before the batch is acknowledged. What
     /// can wait is noted.
     fn drafts(&mut self, memory: &dyn Memory, changes: &Overlay) -> Vec<Draft> {
-        let roles = changes.roles.iter().map(|(k, v)| (Key::Role(k.clone()), Body::Role(v.clone())));
+        let roles =
+            changes.roles.iter().map(|(k, v)| (Key::Role(k.clone()), Body::Role(v.clone())));
         let callers =
             changes.callers.iter().map(|(k, v)| (Key::Caller(k.clone()), Body::Caller(v.clone())));
         let mut baselines: Vec<(Key, Body)> = roles.chain(callers).collect();
@@ -241,7 +242,10 @@ impl<T: Table> Store<T> {
             let theirs = items.iter().find(|item| item.key == draft.key);
             match theirs {
                 // The answer to an earlier attempt was lost on the way.
-                Some(it) if it.version == draft.expected + 1 && it.body.as_ref() == Some(&draft.body) => {
+                Some(it)
+                    if it.version == draft.expected + 1
+                        && it.body.as_ref() == Some(&draft.body) =>
+                {
                     done.push(draft);
                 }
                 theirs => left.push(draft.onto(theirs)),

@@ -1,0 +1,523 @@
+//! Eight environments, sixteen shards, one table: whatever the order, the weather and the deaths,
+//! no known alert is missing, every further one can be joined to one that is known, nothing is
+//! acknowledged that is not saved, and nobody's facts are overwritten.
+//!
+//! # What a known alert is
+//!
+//! The events of a story come in phases. Within a phase they lie on shards at random, and any
+//! environment may get any of them first; a phase begins when the one before is acknowledged,
+//! and longer ago than an environment may trust its memory. An alert is known if a single
+//! environment, with no faults and in every one of many orders of each phase, tells its kind:
+//! this rule, about this principal, at this role. It is asked with and without waiting for late
+//! records, for what is judged in one environment does not wait for what another one reads.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test may fail loudly"
+)]
+
+mod support;
+#[path = "environments/world.rs"]
+mod world;
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use fastrand::Rng;
+use jiff::{SignedDuration, Timestamp};
+use rolewatch::alert::Alert;
+use rolewatch::config::Config;
+use rolewatch::event::Event;
+use rolewatch::local;
+use rolewatch::memory::{Bounds, WorkingSet};
+use rolewatch::pipeline::{
+    Alerts, Baselines, Ports, Question, Topics, Unit, Watch, drive, run_batch, transact,
+};
+use rolewatch::report::Report;
+use rolewatch::state::{Memory, Overlay, TraceBounds};
+use rolewatch::store::{FRESH, Item, Key, Store};
+use support::stories;
+use world::{Kind, Line, World, kinds, lost};
+
+const ENVIRONMENTS: usize = 8;
+const SHARDS: usize = 16;
+/// Events of one phase, and phases that are played.
+const PHASE: usize = 6;
+const PHASES: usize = 4;
+
+/// The order of steps that is tried out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Order {
+    /// The product's.
+    Right,
+    /// Acknowledged, and saved when the next batch comes.
+    AcknowledgeFirst,
+    /// Saved, and published afterwards.
+    SaveFirst,
+    /// Written whatever is there.
+    Blind,
+}
+
+/// A story: what is known when it begins, and its end, in phases.
+struct Story {
+    name: String,
+    table: HashMap<Key, Vec<Option<Item>>>,
+    phases: Vec<Vec<Event>>,
+    /// What has to be told.
+    known: BTreeSet<Kind>,
+    /// What may be told.
+    possible: BTreeSet<Kind>,
+    /// The ids of alerts that may be told.
+    ids: BTreeSet<String>,
+    start: Timestamp,
+}
+
+/// One environment.
+struct Environment {
+    memory: WorkingSet,
+    store: Store<Line>,
+    /// What is acknowledged and not saved, where that is the mistake.
+    owed: Option<Overlay>,
+}
+
+fn environment(world: &Rc<RefCell<World>>, random: &mut Rng, order: Order) -> Environment {
+    let store = Store::over(line(world, random, order));
+    Environment { memory: WorkingSet::default(), store, owed: None }
+}
+
+fn line(world: &Rc<RefCell<World>>, random: &mut Rng, order: Order) -> Line {
+    let is_blind = order == Order::Blind;
+    Line { world: Rc::clone(world), random: random.fork(), faults: 0, stale: 0, is_blind }
+}
+
+/// How bad it is this time.
+#[derive(Clone, Copy)]
+struct Weather {
+    faults: u8,
+    stale: u8,
+    /// Chances in a thousand that an environment dies at a step.
+    deaths: u16,
+}
+
+/// Keeps alerts back until everything else is done.
+#[derive(Default)]
+struct Later(Vec<Alert>);
+
+impl Topics for Later {
+    type Error = &'static str;
+
+    async fn publish(&mut self, alerts: &[&Alert]) -> Result<(), (usize, &'static str)> {
+        self.0.extend(alerts.iter().map(|alert| (*alert).clone()));
+        Ok(())
+    }
+}
+
+/// Says that it has saved, and has not.
+struct Promising<'a> {
+    store: &'a mut Store<Line>,
+    owed: &'a mut Option<Overlay>,
+}
+
+impl Baselines for Promising<'_> {
+    type Error = &'static str;
+
+    async fn load(
+        &mut self,
+        memory: &dyn Memory,
+        events: &[&Event],
+    ) -> Result<Overlay, Self::Error> {
+        if let Some(mut owed) = self.owed.take() {
+            let _ = self.store.save(&WorkingSet::default(), &mut owed).await;
+        }
+        self.store.load(memory, events).await.map_err(|_| "not loaded")
+    }
+
+    async fn confirm(
+        &mut self,
+        memory: &dyn Memory,
+        questions: &[Question<'_>],
+    ) -> Result<Option<Overlay>, Self::Error> {
+        self.store.confirm(memory, questions).await.map_err(|_| "not confirmed")
+    }
+
+    async fn save(&mut self, _: &dyn Memory, changes: &mut Overlay) -> Result<bool, Self::Error> {
+        *self.owed = Some(changes.clone());
+        Ok(false)
+    }
+}
+
+/// One invocation: the environment, and how far the batch came.
+async fn invoke(
+    mut environment: Environment,
+    events: Vec<Event>,
+    mut topics: Line,
+    order: Order,
+) -> (Environment, usize) {
+    let config = Config::default();
+    let watch = Watch { config: &config, learn_until: None };
+    let unit = |event| Unit { events: std::slice::from_ref(event), ..Unit::default() };
+    let units: Vec<Unit<'_>> = events.iter().map(unit).collect();
+    let Environment { memory, store, owed } = &mut environment;
+    let report = &mut Report::default();
+    let mut letters = rolewatch::pipeline::Counted;
+    let done = match order {
+        Order::Right | Order::Blind => {
+            let ports = Ports { topics: &mut topics, letters: &mut letters, baselines: store };
+            transact(memory, watch, &units, ports, report).await.map_err(|it| it.unit)
+        }
+        Order::AcknowledgeFirst => {
+            let mut baselines = Promising { store, owed };
+            let ports =
+                Ports { topics: &mut topics, letters: &mut letters, baselines: &mut baselines };
+            transact(memory, watch, &units, ports, report).await.map_err(|it| it.unit)
+        }
+        Order::SaveFirst => {
+            let mut later = Later::default();
+            let ports = Ports { topics: &mut later, letters: &mut letters, baselines: store };
+            let done = transact(memory, watch, &units, ports, report).await.map_err(|it| it.unit);
+            let alerts: Vec<&Alert> = later.0.iter().collect();
+            if topics.publish(&alerts).await.is_ok() { done } else { Err(0) }
+        }
+    };
+    (environment, done.map_or_else(|unit| unit, |()| events.len()))
+}
+
+struct Running {
+    environment: usize,
+    shard: usize,
+    future: Pin<Box<dyn Future<Output = (Environment, usize)>>>,
+}
+
+/// One schedule of one story.
+struct Schedule {
+    world: Rc<RefCell<World>>,
+    random: Rng,
+    weather: Weather,
+    order: Order,
+    idle: Vec<Option<Environment>>,
+    running: Vec<Running>,
+}
+
+impl Schedule {
+    fn new(story: &Story, seed: u64, order: Order) -> Self {
+        let mut random = Rng::with_seed(seed);
+        let world = World { now: story.start, items: story.table.clone(), ..World::default() };
+        let world = Rc::new(RefCell::new(world));
+        let calm = seed.is_multiple_of(5);
+        let faults = if calm { 0 } else { random.u8(..15) };
+        let deaths = if calm { 0 } else { random.u16(..30) };
+        let weather = Weather { faults, stale: random.u8(..50), deaths };
+        let mut environments = || Some(environment(&world, &mut random, order));
+        let idle = std::iter::repeat_with(&mut environments).take(ENVIRONMENTS).collect();
+        Self { world, random, weather, order, idle, running: Vec::new() }
+    }
+
+    fn run(&mut self, phases: &[Vec<Event>], seed: u64) {
+        let mut random = Rng::with_seed(!seed);
+        for phase in phases {
+            let mut shards: Vec<Vec<&Event>> = vec![Vec::new(); SHARDS];
+            phase.iter().for_each(|event| shards[random.usize(..SHARDS)].push(event));
+            // A shard is in order; that is all that is.
+            self.play(&shards);
+            let mut world = self.world.borrow_mut();
+            world.settle();
+            world.now = world.now + FRESH + SignedDuration::from_secs(1);
+        }
+    }
+
+    fn play(&mut self, shards: &[Vec<&Event>]) {
+        let mut at = vec![0_usize; shards.len()];
+        let mut leased = vec![false; shards.len()];
+        let mut steps = 0;
+        loop {
+            let open: Vec<usize> =
+                (0..shards.len()).filter(|s| !leased[*s] && at[*s] < shards[*s].len()).collect();
+            let free: Vec<usize> =
+                (0..ENVIRONMENTS).filter(|at| self.idle[*at].is_some()).collect();
+            if open.is_empty() && self.running.is_empty() {
+                return;
+            }
+            steps += 1;
+            let is_late = steps > 4_000;
+            let starts = !open.is_empty() && !free.is_empty() && self.random.u8(..3) == 0;
+            if starts || self.running.is_empty() {
+                let shard = open[self.random.usize(..open.len())];
+                let slot = free[self.random.usize(..free.len())];
+                let left = &shards[shard][at[shard]..];
+                let some = self.random.usize(1..=left.len());
+                let events = left[..some].iter().map(|event| (*event).clone()).collect();
+                self.start(shard, slot, events, is_late);
+                leased[shard] = true;
+                continue;
+            }
+            let Some((shard, done)) = self.step(is_late) else { continue };
+            leased[shard] = false;
+            at[shard] += done;
+        }
+    }
+
+    fn start(&mut self, shard: usize, slot: usize, events: Vec<Event>, is_late: bool) {
+        let mut environment = self.idle[slot].take().unwrap();
+        // After long the weather clears, so that every schedule ends.
+        let weather = Weather { faults: 0, stale: 0, deaths: 0 };
+        let weather = if is_late { weather } else { self.weather };
+        let mut topics = line(&self.world, &mut self.random, self.order);
+        topics.faults = weather.faults;
+        let table = environment.store.table();
+        (table.faults, table.stale) = (weather.faults, weather.stale);
+        environment.store.set_time(self.world.borrow().now);
+        let future = Box::pin(invoke(environment, events, topics, self.order));
+        self.running.push(Running { environment: slot, shard, future });
+    }
+
+    /// One step of one invocation. Returns the shard that is free again, and how many of its
+    /// records are acknowledged.
+    fn step(&mut self, is_late: bool) -> Option<(usize, usize)> {
+        let at = self.random.usize(..self.running.len());
+        let dies = !is_late && self.random.u16(..1_000) < self.weather.deaths;
+        if dies {
+            let Running { environment: slot, shard, .. } = self.running.swap_remove(at);
+            self.idle[slot] = Some(environment(&self.world, &mut self.random, self.order));
+            return Some((shard, 0));
+        }
+        let mut context = Context::from_waker(Waker::noop());
+        let Poll::Ready((environment, done)) = self.running[at].future.as_mut().poll(&mut context)
+        else {
+            return None;
+        };
+        let Running { environment: slot, shard, .. } = self.running.swap_remove(at);
+        if done > 0 {
+            self.check_saved(&environment);
+        }
+        self.idle[slot] = Some(environment);
+        Some((shard, done))
+    }
+
+    /// What an environment knows when it acknowledges, the table knows too.
+    fn check_saved(&self, environment: &Environment) {
+        let parts = environment.memory.parts();
+        let mut world = self.world.borrow_mut();
+        let roles = parts.roles.into_iter();
+        let roles = roles.map(|(k, v)| (Key::Role(k), rolewatch::store::Body::Role(v)));
+        let callers = parts.callers.into_iter();
+        let callers = callers.map(|(k, v)| (Key::Caller(k), rolewatch::store::Body::Caller(v)));
+        for (key, mine) in roles.chain(callers) {
+            let saved = world.current(&key).and_then(|item| item.body.clone());
+            let lost = saved.map_or(Some("all".to_owned()), |saved| lost(&mine, &saved));
+            if let Some(lost) = lost {
+                let key = key.to_text();
+                world.wrong.push(format!("{lost} of {key} is acknowledged and not saved"));
+            }
+        }
+    }
+}
+
+/// Everything that is wrong with a schedule.
+fn faults_of(story: &Story, seed: u64, order: Order) -> Vec<String> {
+    let mut schedule = Schedule::new(story, seed, order);
+    schedule.run(&story.phases, seed);
+    let world = schedule.world.borrow();
+    let mut wrong = world.wrong.clone();
+    let missing = story.known.difference(&world.kinds);
+    wrong.extend(missing.map(|kind| format!("nobody was told of {kind:?}")));
+    for (id, kinds) in &world.told {
+        let is_joined =
+            story.ids.contains(id) || kinds.iter().any(|it| story.possible.contains(it));
+        if !is_joined {
+            wrong.push(format!("an alert that nobody can join: {kinds:?}"));
+        }
+    }
+    wrong
+}
+
+/// What a single environment tells.
+#[derive(Default)]
+struct Heard {
+    kinds: BTreeSet<Kind>,
+    ids: BTreeSet<String>,
+}
+
+impl Alerts for Heard {
+    type Error = std::convert::Infallible;
+
+    fn publish(&mut self, alert: &Alert) -> Result<(), Self::Error> {
+        self.kinds.extend(kinds(alert));
+        self.ids.insert(alert.id.clone());
+        Ok(())
+    }
+}
+
+/// A single environment that waits for late records and remembers places, or does neither. What
+/// it tells in both ways is known; shared, places are remembered, and late records waited for
+/// where the same environment happens to read them.
+fn single(waits: bool) -> WorkingSet {
+    let waiting = if waits { 10_000 } else { 0 };
+    let traces = TraceBounds { sessions: 100_000, waiting };
+    WorkingSet::bounded(Bounds { traces, ..Bounds::default() })
+}
+
+/// Orders of each phase in which a single environment is asked.
+const ORDERS: u64 = 40;
+
+fn story(path: &std::path::Path) -> Story {
+    let file = path.join("events.jsonl");
+    let events = local::read(&[file], &local::Progress::hidden(), &mut Report::default()).events;
+    let (history, end) = events.split_at(events.len().saturating_sub(PHASE * PHASES));
+    let phases: Vec<Vec<Event>> = end.chunks(PHASE).map(<[Event]>::to_vec).collect();
+    let start = events.last().unwrap().call().time;
+    let config = Config::default();
+    let watch = Watch { config: &config, learn_until: None };
+    let mut told: Option<Heard> = None;
+    let (mut possible, mut ids) = (BTreeSet::new(), BTreeSet::new());
+    for order in 0..ORDERS {
+        let mut random = Rng::with_seed(order);
+        let mut memory = single(order % 2 == 1);
+        let Ok(()) =
+            run_batch(&mut memory, watch, history, &mut Heard::default(), &mut Report::default());
+        let mut heard = Heard::default();
+        for phase in &phases {
+            let mut phase = phase.clone();
+            random.shuffle(&mut phase);
+            for event in &phase {
+                let event = std::slice::from_ref(event);
+                let Ok(()) =
+                    run_batch(&mut memory, watch, event, &mut heard, &mut Report::default());
+            }
+        }
+        possible.extend(heard.kinds.iter().cloned());
+        ids.extend(heard.ids.iter().cloned());
+        told = Some(match told {
+            None => heard,
+            Some(told) => Heard { kinds: &told.kinds & &heard.kinds, ids: BTreeSet::new() },
+        });
+    }
+    let table = saved(history, start);
+    let name = path.file_name().unwrap().to_string_lossy().into_owned();
+    Story { name, table, phases, known: told.unwrap().kinds, possible, ids, start }
+}
+
+/// What the table holds after some history.
+fn saved(history: &[Event], now: Timestamp) -> HashMap<Key, Vec<Option<Item>>> {
+    let world = Rc::new(RefCell::new(World { now, ..World::default() }));
+    let mut random = Rng::with_seed(1);
+    for batch in history.chunks(50) {
+        // One that knows nothing each time, so that nothing is held back for the next.
+        let mut environment = environment(&world, &mut random, Order::Right);
+        environment.store.set_time(now);
+        let topics = line(&world, &mut random, Order::Right);
+        let batch = batch.to_vec();
+        let size = batch.len();
+        let (_, done) = drive(invoke(environment, batch, topics, Order::Right));
+        assert_eq!(done, size);
+    }
+    let mut world = world.borrow_mut();
+    assert_eq!(world.wrong, Vec::<String>::new());
+    world.settle();
+    std::mem::take(&mut world.items)
+}
+
+fn all_stories() -> Vec<Story> {
+    stories().iter().map(|path| story(path)).collect()
+}
+
+fn run_schedules(seeds: std::ops::Range<u64>) {
+    let stories = all_stories();
+    let mut all = Vec::new();
+    for seed in seeds {
+        let story = &stories[usize::try_from(seed).unwrap() % stories.len()];
+        let wrong = faults_of(story, seed, Order::Right);
+        all.extend(
+            wrong.into_iter().map(|wrong| format!("{} with seed {seed}: {wrong}", story.name)),
+        );
+    }
+    assert!(all.is_empty(), "{}: {:#?}", all.len(), &all[..all.len().min(60)]);
+}
+
+#[test]
+fn the_stories_have_known_alerts() {
+    let stories = all_stories();
+    let known: usize = stories.iter().map(|story| story.known.len()).sum();
+    for story in &stories {
+        println!(
+            "{}: {} known {} possible, {} items",
+            story.name,
+            story.known.len(),
+            story.possible.len(),
+            story.table.len()
+        );
+    }
+    assert!(known >= 20, "{known}");
+}
+
+#[test]
+fn invariants_hold_in_the_first_five_thousand_schedules() {
+    run_schedules(0..5_000);
+}
+
+#[test]
+fn invariants_hold_in_the_second_five_thousand_schedules() {
+    run_schedules(5_000..10_000);
+}
+
+/// The schedules out of `tries` in which something is wrong, by what.
+fn caught(order: Order, tries: u64) -> (usize, usize, usize) {
+    let stories = all_stories();
+    let (mut missing, mut unsaved, mut overwritten) = (0, 0, 0);
+    for seed in 0..tries {
+        let story = &stories[usize::try_from(seed).unwrap() % stories.len()];
+        let wrong = faults_of(story, seed, order);
+        let any = |text: &str| usize::from(wrong.iter().any(|it| it.contains(text)));
+        missing += any("nobody was told");
+        unsaved += any("acknowledged and not saved");
+        overwritten += any("writing ");
+    }
+    (missing, unsaved, overwritten)
+}
+
+/// The same checks see each of the mistakes that they are there to see.
+#[test]
+fn a_wrong_order_is_caught() {
+    let (_, unsaved, _) = caught(Order::AcknowledgeFirst, 500);
+    assert!(unsaved > 100, "acknowledged before it is saved: only {unsaved} schedules show it");
+    let (missing, ..) = caught(Order::SaveFirst, 1_000);
+    assert!(missing > 5, "saved before it is published: only {missing} schedules show it");
+    let (.., overwritten) = caught(Order::Blind, 500);
+    assert!(overwritten > 100, "written whatever is there: only {overwritten} schedules show it");
+}
+
+#[test]
+fn a_schedule_can_be_repeated() {
+    let stories = all_stories();
+    for seed in [3, 17, 40] {
+        let told = |seed| {
+            let mut schedule = Schedule::new(&stories[0], seed, Order::Right);
+            schedule.run(&stories[0].phases, seed);
+            let world = schedule.world.borrow();
+            (world.told.clone(), world.conflicts, world.stale)
+        };
+        assert_eq!(told(seed), told(seed));
+    }
+}
+
+/// The schedules are as bad as they are meant to be.
+#[test]
+fn schedules_meet_conflicts_and_reads_that_are_out_of_date() {
+    let stories = all_stories();
+    let (mut conflicts, mut stale) = (0, 0);
+    for seed in 0..200 {
+        let story = &stories[usize::try_from(seed).unwrap() % stories.len()];
+        let mut schedule = Schedule::new(story, seed, Order::Right);
+        schedule.run(&story.phases, seed);
+        let world = schedule.world.borrow();
+        conflicts += world.conflicts;
+        stale += world.stale;
+    }
+    assert!(conflicts > 500 && stale > 500, "{conflicts} {stale}");
+}
