@@ -25,7 +25,7 @@ use rolewatch::lineage::{Lineage, MOST_LINKS};
 use rolewatch::memory::WorkingSet;
 use rolewatch::pipeline::{Alerts, Remember, Watch, run_batch};
 use rolewatch::report::Report;
-use rolewatch::state::State;
+use rolewatch::state::{Change, State};
 use serde_json::{Value, json};
 
 /// Which rule found something about which call, whether it was told or counted as a repeat.
@@ -101,6 +101,7 @@ fn forest(random: &mut fastrand::Rng, size: usize) -> Vec<True> {
             crosses,
         });
     }
+    juggle(&mut sessions, random);
     let mut taken = HashSet::new();
     for session in &mut sessions {
         while !taken.insert((session.account, session.key.clone())) {
@@ -108,6 +109,31 @@ fn forest(random: &mut fastrand::Rng, size: usize) -> Vec<True> {
         }
     }
     sessions
+}
+
+/// Two roles taken in turn from the last user's session, for longer than that session lives.
+fn juggle(sessions: &mut Vec<True>, random: &mut fastrand::Rng) {
+    let of_user = |it: &True| it.parent.is_none() && it.origin == "user";
+    let Some(first) = sessions.iter().rposition(of_user) else { return };
+    let mut parent = first;
+    for turn in 0..6 {
+        let above = sessions[parent].clone();
+        let role = 20 + turn % 2;
+        let time = above.time + 800 + random.i64(0..90);
+        sessions.push(True {
+            parent: Some(parent),
+            account: role % 4,
+            crosses: above.account != role % 4,
+            role,
+            key: format!("ASIAEXAMPLEJUGGLE{turn}"),
+            time,
+            ends: time + 900,
+            depth: above.depth + 1,
+            keyless: false,
+            ..above
+        });
+        parent = sessions.len() - 1;
+    }
 }
 
 fn account(n: u64) -> String {
@@ -211,9 +237,10 @@ fn delivered(records: &[Value], random: &mut fastrand::Rng) -> Vec<Event> {
 
 const DECLARED: &str = "[[role]]\nmatch = '*'\nmax_chain_depth = 3";
 
-fn judge(events: &[Event], random: &mut fastrand::Rng) -> (WorkingSet, Certain) {
+fn judge(events: &[Event], random: &mut fastrand::Rng) -> (Found, Certain) {
     let config = Config::parse(DECLARED).config.unwrap();
     let (mut memory, mut certain) = (WorkingSet::default(), Certain::default());
+    let mut found = Found::new();
     let mut rest = events;
     while !rest.is_empty() {
         let (batch, after) = rest.split_at(random.usize(1..=rest.len().min(40)));
@@ -221,6 +248,7 @@ fn judge(events: &[Event], random: &mut fastrand::Rng) -> (WorkingSet, Certain) 
         for event in batch {
             let verdict = advance(&mut state, &config, event, &|_| Mode::Watch);
             let Verdict::Judged(judged) = verdict else { continue };
+            found.extend(judged.changes.iter().filter_map(issued));
             let own = event.call().alert_id();
             let late = judged.late.into_iter().map(|it| (it.alert_id, it.findings));
             for (id, findings) in std::iter::once((own, judged.findings)).chain(late) {
@@ -232,18 +260,16 @@ fn judge(events: &[Event], random: &mut fastrand::Rng) -> (WorkingSet, Certain) 
         memory.commit(overlay);
         rest = after;
     }
-    (memory, certain)
+    (found, certain)
 }
 
-/// What was found of each session, by its number.
-fn found(memory: &WorkingSet) -> BTreeMap<usize, Lineage> {
-    let sessions = memory.parts().sessions.into_iter();
-    sessions
-        .map(|(_, session)| {
-            let event = session.lineage.last().unwrap().event_id.clone().unwrap().to_string();
-            (number(&event), session.lineage.clone())
-        })
-        .collect()
+/// The last that was found of each session, by its number.
+type Found = BTreeMap<usize, Lineage>;
+
+fn issued(change: &Change) -> Option<(usize, Lineage)> {
+    let Change::Issued(_, session) = change else { return None };
+    let event = session.lineage.last().unwrap().event_id.clone().unwrap();
+    Some((number(event.as_str()), session.lineage.clone()))
 }
 
 fn number(event: &str) -> usize {
@@ -260,6 +286,15 @@ fn ancestors(forest: &[True], n: usize) -> Vec<usize> {
     path
 }
 
+/// The sessions that were made when the first one of their chain had ended.
+fn outlived(forest: &[True]) -> Vec<usize> {
+    let outlived = |n: &usize| {
+        let first = &forest[ancestors(forest, *n)[0]];
+        forest[*n].parent.is_some() && forest[*n].time - first.ends > 90
+    };
+    (0..forest.len()).filter(outlived).collect()
+}
+
 #[test]
 fn every_origin_is_found_in_any_order_of_arrival_and_what_is_certain_is_the_same() {
     for seed in 0..40 {
@@ -270,8 +305,7 @@ fn every_origin_is_found_in_any_order_of_arrival_and_what_is_certain_is_the_same
         let mut certain: Option<Certain> = None;
         for _ in 0..3 {
             let events = delivered(&all, &mut random);
-            let (memory, findings) = judge(&events, &mut random);
-            let found = found(&memory);
+            let (found, findings) = judge(&events, &mut random);
             assert_eq!(found.len(), forest.len(), "seed {seed}");
             for (n, lineage) in &found {
                 let path = ancestors(&forest, *n);
@@ -290,7 +324,18 @@ fn every_origin_is_found_in_any_order_of_arrival_and_what_is_certain_is_the_same
             let before = certain.get_or_insert_with(|| findings.clone());
             assert_eq!(*before, findings, "seed {seed}");
         }
-        assert!(certain.is_some_and(|it| !it.is_empty()), "seed {seed} has something to find");
+        let certain = certain.unwrap();
+        for rule in ["chain_cycle", "chain_depth"] {
+            assert!(certain.iter().any(|it| it.1 == rule), "seed {seed} has some {rule} to find");
+        }
+        let all = outlived(&forest);
+        assert!(!all.is_empty(), "seed {seed} juggles");
+        for n in all {
+            let id = records(&forest, n, &mut random)[0].clone();
+            let id = cloudtrail::read(&id).unwrap().expect("ours").call().alert_id();
+            let found = certain.contains(&(id, "chain_cycle".to_owned()));
+            assert!(found, "seed {seed}: session {n} is juggled");
+        }
     }
 }
 
@@ -303,8 +348,8 @@ fn without_some_parents_no_wrong_one_is_found_and_what_is_missing_is_said() {
         let kept = (0..forest.len()).filter(|n| !removed.contains(n));
         let all: Vec<Value> = kept.flat_map(|n| records(&forest, n, &mut random)).collect();
         let events = delivered(&all, &mut random);
-        let (memory, _) = judge(&events, &mut random);
-        for (n, lineage) in found(&memory) {
+        let (found, _) = judge(&events, &mut random);
+        for (n, lineage) in found {
             let path = ancestors(&forest, n);
             let whole = path.iter().all(|it| !removed.contains(it));
             assert_eq!(lineage.complete, whole, "seed {seed}, session {n}: {lineage:#?}");
@@ -370,7 +415,7 @@ fn two_sessions_of_one_second_are_not_confused() {
             let all: Vec<Value> =
                 (0..forest.len()).flat_map(|n| records(&forest, n, &mut random)).collect();
             let events = delivered(&all, &mut random);
-            let found = found(&judge(&events, &mut random).0);
+            let found = judge(&events, &mut random).0;
             for (n, origin) in [(2, "user-0"), (3, "user-1")] {
                 let lineage = &found[&n];
                 assert_eq!((lineage.complete, lineage.depth), (!keyless, 2), "seed {seed}");

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::baseline::Dimension;
 use crate::config::Config;
-use crate::event::{Event, Mfa, PrincipalKind};
+use crate::event::{Assumption, Event, Mfa, PrincipalKind};
 use crate::lineage::{self, CallId, Lineage, Place, Session};
 use crate::profile;
 use crate::rules::FOLLOWING;
@@ -167,10 +167,7 @@ fn complete(
     let revision = waiter.revision + u32::from(decided.is_sent());
     let mut changes = Changes::new();
     if all.is_empty() {
-        let old = profile::of_role(&waiter.call, Some(&waiter.lineage));
-        let mut values = profile::of_role(it, Some(&lineage));
-        values.retain(|value| value.0 != Dimension::SessionName && !old.contains(value));
-        changes.extend(role_lesson(it, values).into_iter().filter(|_| it.call.granted()));
+        changes.extend(completing_lessons(&waiter, it, &lineage));
     }
     let first = it.call.shared_id.as_ref().and_then(|id| state.first_copy(id));
     if let (Some(first), Some(shared_id)) = (first, it.call.shared_id.clone()) {
@@ -183,4 +180,23 @@ fn complete(
         decided.into_judged(&event, Some(&lineage), revision.max(1), true, changes);
     let alert_id = waiter.call.call.alert_id();
     Some((Late { alert_id, alert, repeat, findings }, changes))
+}
+
+/// What a call teaches now that it did not teach when it was first judged: how deep its chain is,
+/// and where the person was.
+fn completing_lessons(waiter: &Waiter, it: &Assumption, lineage: &Lineage) -> Changes {
+    if !it.call.granted() {
+        return Changes::new();
+    }
+    let old = profile::of_role(&waiter.call, Some(&waiter.lineage));
+    let mut values = profile::of_role(it, Some(lineage));
+    values.retain(|value| value.0 != Dimension::SessionName && !old.contains(value));
+    let mut changes = role_lesson(it, values);
+    let old = profile::of_caller(&waiter.call);
+    let mut values = profile::of_caller(it);
+    values.retain(|value| value.0 != Dimension::SessionName && !old.contains(value));
+    if let (Some(caller), false) = (it.call.principal.key(), values.is_empty()) {
+        changes.push(Change::LearnCaller { caller, values, time: it.call.time });
+    }
+    changes
 }
