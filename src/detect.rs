@@ -53,6 +53,8 @@ pub struct Judged {
     pub repeat: bool,
     /// What was found, whether it goes out or is counted.
     pub findings: Vec<Finding>,
+    /// How unlike its role's baseline the call is; absent where none was used.
+    pub surprise: Option<Surprise>,
     /// What to remember once the alert is out.
     pub changes: Changes,
     /// Earlier calls of which this record told what was missing.
@@ -209,7 +211,15 @@ fn with_news(old: &[Finding], found: Vec<Finding>) -> (Vec<Finding>, Vec<Finding
 impl Judged {
     /// Nothing has to go out.
     fn silent(joined: bool, changes: Changes) -> Self {
-        Self { joined, alert: None, repeat: false, findings: Vec::new(), changes, late: Vec::new() }
+        Self {
+            joined,
+            alert: None,
+            repeat: false,
+            findings: Vec::new(),
+            surprise: None,
+            changes,
+            late: Vec::new(),
+        }
     }
 
     /// Everything that has to go out, in order.
@@ -263,8 +273,9 @@ impl Decision {
         joined: bool,
         mut changes: Changes,
     ) -> Judged {
+        let Found { findings, surprise } = self.found;
         let Some((subject, key, severity, repeat)) = self.fold else {
-            return Judged::silent(joined, changes);
+            return Judged { surprise, ..Judged::silent(joined, changes) };
         };
         let call = event.call();
         let message = match repeat.clone() {
@@ -279,12 +290,10 @@ impl Decision {
         let is_repeat = repeat == Repeat::Count;
         let event_id = call.event_id().cloned();
         changes.push(Change::Fold { subject, key, severity, time: call.time, event_id, repeat });
-        let Found { findings, surprise } = self.found;
-        let surprise = surprise.map(|it| it.total());
-        let alert =
-            message.and_then(|message| Alert::new(event, findings.clone(), surprise, message));
+        let bits = surprise.as_ref().map(Surprise::total);
+        let alert = message.and_then(|message| Alert::new(event, findings.clone(), bits, message));
         let alert = alert.map(|alert| Box::new(alert.with_chain(lineage)));
-        Judged { joined, alert, repeat: is_repeat, findings, changes, late: Vec::new() }
+        Judged { joined, alert, repeat: is_repeat, findings, surprise, changes, late: Vec::new() }
     }
 }
 

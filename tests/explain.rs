@@ -54,3 +54,16 @@ fn an_event_that_is_not_there_is_wrong_usage() {
     assert_eq!((explained.status, explained.out.as_str()), (2, ""));
     assert!(explained.err.contains("no event `no-such-event`"), "{}", explained.err);
 }
+
+#[test]
+fn what_was_new_is_told_in_bits() {
+    let alerts = std::fs::read_to_string(fixture("console-switch/alerts.jsonl")).unwrap();
+    let alert: serde_json::Value = serde_json::from_str(alerts.lines().next().unwrap()).unwrap();
+    let event = alert["event"]["id"].as_str().unwrap();
+    let explained = run(["explain", event, fixture("console-switch").to_str().unwrap()]);
+    let bits = alert["findings"][0]["evidence"]["bits"].as_f64().unwrap();
+    let told = format!("new block of networks 203.0.0.0/16: {bits:.1} bits from the role's side");
+    assert!(explained.out.contains(&told), "{told}\n{}", explained.out);
+    let told = "a person alerts from 9.0 on";
+    assert!(explained.out.contains(told), "{}", explained.out);
+}

@@ -8,7 +8,7 @@ use super::{Exit, config, say};
 use crate::alert::ChainView;
 use crate::baseline::describe;
 use crate::config::Config;
-use crate::detect::{Mode, Verdict, advance, trace_of};
+use crate::detect::{Judged, Mode, Verdict, advance, trace_of};
 use crate::event::{Event, PrincipalKind};
 use crate::id::EventId;
 use crate::lineage::Lineage;
@@ -78,6 +78,7 @@ fn explain(config: &Config, events: &[Event], wanted: &EventId) -> String {
             text = seen(event);
             text.push_str(&chain(lineage.as_ref()));
             text.push_str(&thoughts(&verdict, event));
+            text.push_str(&bits(&verdict, config));
             text.push_str(&before);
         } else if lineage.as_ref().is_some_and(|it| descends(it, wanted)) {
             afterwards.push(format!(
@@ -168,9 +169,43 @@ fn thoughts(verdict: &Verdict, event: &Event) -> String {
         };
         let _ = writeln!(text, "  {:<22}{}", rule.id, escape_controls(&thought));
     }
+    if judged.joined && judged.findings.is_empty() {
+        text.push_str("  another record of the same call was judged: this one told nothing new\n");
+    }
     if judged.repeat {
         text.push_str("  what was found is a repeat of an alert that is out, and was counted\n");
     }
+    text
+}
+
+/// What was new about it, in numbers, and how much of that makes an alert by itself.
+fn bits(verdict: &Verdict, config: &Config) -> String {
+    let mut text = String::from("How unusual it was\n");
+    let Verdict::Judged(Judged { surprise: Some(surprise), .. }) = verdict else {
+        text.push_str("  it was not compared: there was no baseline, or nothing was granted\n");
+        return text;
+    };
+    for part in &surprise.parts {
+        let (one, _) = part.dimension.words();
+        let value = inline(&part.value);
+        let of_caller = part.of_caller.map(|bits| format!(" and {bits:.1} from the caller's"));
+        let _ = writeln!(
+            text,
+            "  new {one} {value}: {:.1} bits from the role's side{}",
+            part.of_role,
+            of_caller.unwrap_or_default(),
+        );
+    }
+    let tuning = config.tuning();
+    let (who, threshold) = match surprise.is_person {
+        true => ("a person", tuning.person_threshold_bits),
+        false => ("a machine", tuning.machine_threshold_bits),
+    };
+    let _ = writeln!(
+        text,
+        "  {:.1} bits in all, the smaller side of each; {who} alerts from {threshold:.1} on",
+        surprise.total(),
+    );
     text
 }
 
