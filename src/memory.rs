@@ -14,7 +14,7 @@ use crate::event::{EventKey, PrincipalKey};
 use crate::id::{AccountId, EventId, RoleArn};
 use crate::lineage::{CallId, Place, Session};
 use crate::pipeline::Remember;
-use crate::state::{FirstCopy, Lost, Memory, Overlay, TraceBounds, Traces, Waiter};
+use crate::state::{Clock, FirstCopy, Lost, Memory, Overlay, TraceBounds, Traces, Waiter};
 
 /// How much is remembered at most.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +34,7 @@ impl Default for Bounds {
     /// Half a million values each for roles and callers, about 300 MB when both are full: some
     /// twenty thousand roles with three principals and eight networks.
     fn default() -> Self {
-        let traces = TraceBounds { sessions: 1_000_000, waiting: 20_000 };
+        let traces = TraceBounds { sessions: 1_400_000_000, waiting: 20_000 };
         Self { weight: 500_000, recent: 100_000, names: 100_000, traces }
     }
 }
@@ -121,6 +121,11 @@ impl WorkingSet {
         self.traces.lost
     }
 
+    /// Prepares for events from `time` on, which may be earlier than what was read before.
+    pub fn go_back_to(&mut self, time: Timestamp) {
+        self.traces.clock.go_back_to(time);
+    }
+
     /// What all roles and all callers weigh, in values.
     #[must_use]
     pub fn weight(&self) -> (usize, usize) {
@@ -151,7 +156,7 @@ impl WorkingSet {
             sessions: self.traces.sessions.sorted(),
             waiting: self.traces.waiting.sorted(),
             places: self.traces.places.sorted(),
-            now: self.traces.now,
+            clock: self.traces.clock.clone(),
         }
     }
 
@@ -171,7 +176,7 @@ impl WorkingSet {
         parts.sessions.into_iter().for_each(|(id, it)| traces.sessions.put(id, it));
         parts.waiting.into_iter().for_each(|(id, it)| traces.waiting.put(id, it));
         parts.places.into_iter().for_each(|(id, it)| traces.places.put(id, it));
-        traces.now = parts.now;
+        traces.clock = parts.clock;
         memory
     }
 }
@@ -197,8 +202,8 @@ pub struct Parts {
     pub waiting: Vec<(CallId, Arc<Waiter>)>,
     /// Places of people.
     pub places: Vec<(CallId, Arc<Place>)>,
-    /// The latest event.
-    pub now: Option<Timestamp>,
+    /// How far time has come.
+    pub clock: Clock,
 }
 
 impl Remember for WorkingSet {
