@@ -30,6 +30,32 @@ pub struct Bounds {
     pub traces: TraceBounds,
 }
 
+impl Bounds {
+    /// Bytes of one value of a role's or a caller's baseline, with its share of the tables.
+    const PER_VALUE: usize = 300;
+    /// Bytes of a record that was read lately, and of the first copy of a call.
+    const PER_RECENT: usize = 600;
+    /// Bytes of a waiting call.
+    const PER_WAITING: usize = 3_000;
+
+    /// As much as finds room in so many bytes: nearly half of it for baselines, nearly half for
+    /// live sessions, and the rest for what is kept for minutes.
+    #[must_use]
+    pub fn within(bytes: usize) -> Self {
+        let part = |percent: usize| bytes / 100 * percent;
+        let most = Self::default();
+        Self {
+            weight: (part(44) / 2 / Self::PER_VALUE).min(most.weight),
+            recent: (part(5) / Self::PER_RECENT).min(most.recent),
+            names: (part(1) / 100).min(most.names),
+            traces: TraceBounds {
+                sessions: part(44).min(most.traces.sessions),
+                waiting: (part(6) / Self::PER_WAITING).min(most.traces.waiting),
+            },
+        }
+    }
+}
+
 impl Default for Bounds {
     /// Half a million values each for roles and callers, about 300 MB when both are full: some
     /// twenty thousand roles with three principals and eight networks.

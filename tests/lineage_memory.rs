@@ -115,9 +115,10 @@ fn memory(bytes: usize) -> WorkingSet {
 
 #[test]
 fn a_million_sessions_stay_within_their_bound_and_are_found_as_fast_as_a_few() {
+    type Shape = (&'static str, fn(&mut Session));
     // What a measured memory leaves behind would be used by the next one.
     let mut kept = Vec::new();
-    let shapes: [(&str, fn(&mut Session)); 3] = [
+    let shapes: [Shape; 3] = [
         ("short", as_it_is),
         ("of long texts", long_texts),
         ("at the end of a chain", at_the_end_of_a_chain),
