@@ -23,6 +23,10 @@ use crate::pipeline::{MemoryAlone, Ports, Unit, Watch, transact};
 /// takes the environment and its memory with it.
 const RESERVE: Duration = Duration::from_secs(1);
 
+/// Events that are judged before the next records are unpacked. A batch may inflate to a
+/// hundred times its size, and not all of it has to be in memory at once.
+const AT_ONCE: usize = 10_000;
+
 /// What lives as long as the environment.
 struct Function {
     name: String,
@@ -84,12 +88,16 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// JSON lines on standard output, which Lambda takes to CloudWatch Logs. A panic is told by its
-/// place alone: its message may quote a record.
+/// JSON lines on standard output, which Lambda takes to CloudWatch Logs. Libraries never say more
+/// than `info`, for the runtime's `trace` is the invocation with all that is in it. A panic is told
+/// by its place alone: its message may quote a record.
 fn log(filter: tracing_subscriber::filter::Targets) {
+    use tracing_subscriber::filter::{FilterExt, filter_fn};
     use tracing_subscriber::prelude::*;
+    let is_ours = |target: &str| target == "rolewatch" || target.starts_with("rolewatch::");
+    let quiet = filter_fn(move |it| is_ours(it.target()) || *it.level() <= tracing::Level::INFO);
     let lines = tracing_subscriber::fmt::layer().json().flatten_event(true);
-    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
+    tracing_subscriber::registry().with(lines.with_filter(filter.and(quiet))).init();
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         tracing::error!(place, "a bug of rolewatch: please report it with its place");
@@ -110,18 +118,17 @@ impl Function {
         let failed = self.transact(&mut work, &arrived, deadline, &mut metrics, &mut lags).await;
         let mut answer = KinesisEventResponse::default();
         if let Some(record) = failed.and_then(|unit| arrived.get(unit)) {
-            metrics.publish_failures = 1;
             answer.add_failure(record.sequence_number);
         }
         lags.into_iter().for_each(|lag| metrics.alert_after(lag));
         metrics.evicted = work.memory.forgotten() - forgotten;
         metrics.took = started.elapsed();
-        tell(&metrics.to_line(&self.name, milliseconds(now())));
+        metrics.to_lines(&self.name, milliseconds(now())).iter().for_each(|line| tell(line));
         answer
     }
 
-    /// Does what can be done of a batch, and returns the place of the first record that has to
-    /// come again.
+    /// Does what can be done of a batch, part by part, and returns the place of the first record
+    /// that has to come again.
     async fn transact(
         &self,
         work: &mut Work,
@@ -130,9 +137,35 @@ impl Function {
         metrics: &mut Metrics,
         lags: &mut Vec<Duration>,
     ) -> Option<usize> {
-        let unpacked: Vec<Unpacked> = arrived.iter().map(unpack).collect();
-        let units: Vec<Unit<'_>> = unpacked.iter().map(Unpacked::unit).collect();
         let deadline = deadline.checked_sub(RESERVE).unwrap_or(deadline);
+        let mut done = 0;
+        while let Some(rest) = arrived.get(done..).filter(|rest| !rest.is_empty()) {
+            if done > 0 && Instant::now() >= deadline {
+                tracing::warn!(done, of = arrived.len(), "time is up: the rest comes again");
+                return Some(done);
+            }
+            let unpacked = unpack_some(rest);
+            let part = rest.get(..unpacked.len()).unwrap_or(rest);
+            if let Some(failed) =
+                self.transact_part(work, part, &unpacked, deadline, metrics, lags).await
+            {
+                return Some(done + failed);
+            }
+            done += part.len();
+        }
+        None
+    }
+
+    async fn transact_part(
+        &self,
+        work: &mut Work,
+        arrived: &[Arrived<'_>],
+        unpacked: &[Unpacked],
+        deadline: Instant,
+        metrics: &mut Metrics,
+        lags: &mut Vec<Duration>,
+    ) -> Option<usize> {
+        let units: Vec<Unit<'_>> = unpacked.iter().map(Unpacked::unit).collect();
         let Work { memory, clients } = work;
         let accepted = |alert: &crate::alert::Alert| lags.push(since(alert.time));
         let topics = &self.settings.topics;
@@ -143,6 +176,7 @@ impl Function {
         };
         let watch = Watch { config: &self.settings.config, learn_until: None };
         let failure = transact(memory, watch, &units, ports, &mut metrics.report).await.err()?;
+        metrics.publish_failures += 1;
         let from = arrived.get(failure.unit);
         tracing::error!(
             cause = %failure.cause,
@@ -152,6 +186,21 @@ impl Function {
         );
         Some(failure.unit)
     }
+}
+
+/// Unpacks the first records, as many as are judged at once, and one at least.
+fn unpack_some(arrived: &[Arrived<'_>]) -> Vec<Unpacked> {
+    let mut unpacked: Vec<Unpacked> = Vec::new();
+    let mut events = 0;
+    for record in arrived {
+        let one = unpack(record);
+        events += one.events.len();
+        unpacked.push(one);
+        if events >= AT_ONCE {
+            break;
+        }
+    }
+    unpacked
 }
 
 fn arrived(record: &KinesisEventRecord) -> Arrived<'_> {
