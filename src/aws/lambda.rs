@@ -15,7 +15,7 @@ use super::settings::Settings;
 use super::sns::Publisher;
 use super::sqs::{Queue, Undertaker};
 use crate::kinesis::{Arrived, Unpacked, unpack};
-use crate::memory::WorkingSet;
+use crate::memory::{Bounds, WorkingSet};
 use crate::metrics::Metrics;
 use crate::pipeline::{MemoryAlone, Ports, Unit, Watch, transact};
 
@@ -27,6 +27,11 @@ const RESERVE: Duration = Duration::from_secs(1);
 /// hundred times its size, and not all of it has to be in memory at once.
 const AT_ONCE: usize = 10_000;
 
+/// Memory that the largest batch takes, with room to spare (`tests/figures.rs` measures it); the
+/// rest is for what is remembered, of which the smallest function keeps so much.
+const FOR_A_BATCH: usize = 112 << 20;
+const LEAST_MEMORY: usize = 16 << 20;
+
 /// What lives as long as the environment.
 struct Function {
     name: String,
@@ -37,10 +42,19 @@ struct Function {
     work: Mutex<Work>,
 }
 
-#[derive(Default)]
 struct Work {
     memory: WorkingSet,
     clients: BTreeMap<String, aws_sdk_sns::Client>,
+}
+
+impl Work {
+    /// Work in a function of so many bytes.
+    fn within(bytes: Option<usize>) -> Self {
+        let bounds = bytes.map_or_else(Bounds::default, |bytes| {
+            Bounds::within(bytes.saturating_sub(FOR_A_BATCH).max(LEAST_MEMORY))
+        });
+        Self { memory: WorkingSet::bounded(bounds), clients: BTreeMap::new() }
+    }
 }
 
 /// Reads the settings, says what is on, and serves.
@@ -68,7 +82,7 @@ pub fn main() -> ExitCode {
         queue: Queue::at(settings.queue_url.clone()),
         settings,
         aws: Aws::default(),
-        work: Mutex::default(),
+        work: Mutex::new(Work::within(memory_size())),
     };
     let function = &function;
     let served = runtime.block_on(lambda_runtime::run(service_fn(
@@ -201,6 +215,12 @@ fn unpack_some(arrived: &[Arrived<'_>]) -> Vec<Unpacked> {
         }
     }
     unpacked
+}
+
+/// What Lambda gives the function, in bytes; nothing where it is not Lambda that runs it.
+fn memory_size() -> Option<usize> {
+    let megabytes = std::env::var("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").ok()?.parse::<usize>().ok()?;
+    megabytes.checked_mul(1 << 20)
 }
 
 fn arrived(record: &KinesisEventRecord) -> Arrived<'_> {
