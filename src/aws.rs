@@ -1,5 +1,6 @@
 //! The shell on AWS: clients of the services, and the pipeline's ports on them.
 
+pub mod dynamodb;
 pub mod envelope;
 pub mod lambda;
 pub mod put;
@@ -8,9 +9,11 @@ pub mod shards;
 pub mod sns;
 pub mod sqs;
 
+use std::error::Error;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_sns::error::ProvideErrorMetadata;
 use aws_smithy_http_client::{Builder, tls};
 use tokio::sync::OnceCell;
 
@@ -35,6 +38,12 @@ impl Aws {
         Self { endpoint_url, config: OnceCell::new() }
     }
 
+    /// The same way, for whoever has to hold it.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self::at(self.endpoint_url.clone())
+    }
+
     /// What all clients share.
     pub async fn config(&self) -> &SdkConfig {
         self.config.get_or_init(|| Box::pin(load(self.endpoint_url.as_deref()))).await
@@ -43,6 +52,11 @@ impl Aws {
     /// A client of Kinesis.
     pub async fn kinesis(&self) -> aws_sdk_kinesis::Client {
         aws_sdk_kinesis::Client::new(self.config().await)
+    }
+
+    /// A client of DynamoDB.
+    pub async fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(self.config().await)
     }
 
     /// A client of SQS.
@@ -72,4 +86,48 @@ async fn load(endpoint_url: Option<&str>) -> SdkConfig {
         loader = loader.endpoint_url(url);
     }
     loader.load().await
+}
+
+/// Why a call failed, in words for whoever set it up: what the service says, or else the causes
+/// from the outermost to the innermost, and what helps where that is known.
+#[must_use]
+pub fn why(error: &(impl ProvideErrorMetadata + Error)) -> String {
+    if let Some(code) = error.code() {
+        let message = error.message().unwrap_or("no more is said");
+        return format!("{code}: {message}");
+    }
+    let mut causes: Vec<String> = Vec::new();
+    let mut cause: Option<&dyn Error> = Some(error);
+    while let Some(this) = cause {
+        let words = this.to_string();
+        if causes.last().is_none_or(|last| !last.contains(&words)) {
+            causes.push(words);
+        }
+        cause = this.source();
+    }
+    let causes = causes.join(": ");
+    // The SDK lists on further lines where it has looked.
+    let causes = if causes.contains("no credentials found") {
+        "no credentials were found"
+    } else {
+        causes.lines().next().unwrap_or_default()
+    };
+    match help(causes) {
+        Some(help) => format!("{causes}: {help}"),
+        None => causes.to_owned(),
+    }
+}
+
+fn help(causes: &str) -> Option<&'static str> {
+    let causes = causes.to_lowercase();
+    let is_about = |word: &str| causes.contains(word);
+    if is_about("region") {
+        Some("set AWS_REGION, or a region in the profile that AWS_PROFILE names")
+    } else if is_about("credentials") {
+        Some("set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+    } else if is_about("connect") {
+        Some("check --endpoint-url, AWS_ENDPOINT_URL and the network")
+    } else {
+        None
+    }
 }

@@ -177,10 +177,15 @@ impl DeadLetter {
 }
 
 fn pack(piece: &[u8]) -> String {
+    STANDARD.encode(gzip(piece))
+}
+
+/// `bytes`, compressed.
+#[must_use]
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
     // Writing into memory does not fail.
-    let packed = gzip.write_all(piece).and_then(|()| gzip.finish()).unwrap_or_default();
-    STANDARD.encode(packed)
+    gzip.write_all(bytes).and_then(|()| gzip.finish()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -15,6 +15,10 @@ use crate::pipeline::Unit;
 /// into one, about 10 MB of text; a bomb of the same size would inflate to a gigabyte.
 const LIMITS: Limits = Limits { inflated_bytes: 64 << 20 };
 
+/// Most events of ours in one Kinesis record. A megabyte of gzip holds some thousand records of a
+/// real trail; what somebody packs to fill the memory of the function is buried.
+const MOST_EVENTS: usize = 50_000;
+
 /// Most dead letters about one Kinesis record; where there would be more, one carries all of it.
 const MOST_PIECES: u64 = 100;
 
@@ -72,36 +76,62 @@ pub fn unpack(arrived: &Arrived<'_>) -> Unpacked {
 }
 
 fn unpacked(arrived: &Arrived<'_>) -> Unpacked {
-    let (mut events, mut lost, mut other) = (Vec::new(), Vec::new(), 0);
+    let (mut events, mut other, mut beyond) = (Vec::new(), 0, 0_u64);
+    let mut losses = Losses::default();
     let decoded = decode_each(arrived.data, LIMITS, &mut |place, record| {
-        let lose = |kind, reason| Lost { record: Some(place.record), kind, reason };
+        let record_number = Some(place.record);
         match cloudtrail::read(&record) {
             Ok(Some(event)) => match future(&event, arrived.time) {
-                None => events.push((place.record, event)),
-                Some(reason) => lost.push(lose(Kind::FromTheFuture, reason)),
+                None if events.len() < MOST_EVENTS => events.push((place.record, event)),
+                None => beyond += 1,
+                Some(reason) => losses.add(record_number, Kind::FromTheFuture, || reason),
             },
             Ok(None) => other += 1,
-            Err(error) => lost.push(lose(Kind::NotUnderstood, error.to_string())),
+            Err(error) => losses.add(record_number, Kind::NotUnderstood, || error.to_string()),
         }
     });
-    lost.extend(decoded.faults.into_iter().map(|fault| {
-        let (record, reason) = match fault {
-            Fault::Input(fault) => (None, fault.to_string()),
-            Fault::Record(place, fault) => (Some(place.record), fault.to_string()),
-        };
-        Lost { record, kind: Kind::Undecodable, reason }
-    }));
-    let all = lost.len() as u64 + decoded.more_faults;
-    if all > MOST_PIECES {
-        // One letter with all of it goes out in time; thousands would hold up the shard.
-        let reason = format!("{all} records in it cannot be judged");
-        lost = vec![Lost { record: None, kind: Kind::Undecodable, reason }];
+    for fault in decoded.faults {
+        match fault {
+            Fault::Input(fault) => losses.add(None, Kind::Undecodable, || fault.to_string()),
+            Fault::Record(place, fault) => {
+                losses.add(Some(place.record), Kind::Undecodable, || fault.to_string());
+            }
+        }
     }
-    let more_lost = all.saturating_sub(lost.len() as u64);
+    let (lost, more_lost) = losses.told(decoded.more_faults + beyond);
     // What a record issued comes before what uses it, within the same second.
     events.sort_by(|a, b| a.1.order().cmp(&b.1.order()));
     let (numbers, events) = events.into_iter().unzip();
     Unpacked { events, numbers, other: other + decoded.other, lost, more_lost }
+}
+
+/// What of a Kinesis record cannot be judged: so much as gets a letter of its own, and the count.
+#[derive(Default)]
+struct Losses {
+    lost: Vec<Lost>,
+    count: u64,
+}
+
+impl Losses {
+    fn add(&mut self, record: Option<u64>, kind: Kind, reason: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.count <= MOST_PIECES {
+            self.lost.push(Lost { record, kind, reason: reason() });
+        }
+    }
+
+    /// What is buried, and how many losses beyond that it stands for. Where there are too many,
+    /// or `more` of which nothing is known, one letter with all of the Kinesis record goes out in
+    /// time; thousands would hold up the shard.
+    fn told(self, more: u64) -> (Vec<Lost>, u64) {
+        let all = self.count + more;
+        if more == 0 && all <= MOST_PIECES {
+            return (self.lost, 0);
+        }
+        let kind = self.lost.first().map_or(Kind::Undecodable, |first| first.kind);
+        let reason = format!("{all} records in it cannot be judged");
+        (vec![Lost { record: None, kind, reason }], all - 1)
+    }
 }
 
 /// What is wrong with the time of an event, if it claims to come from the future.

@@ -5,8 +5,9 @@
 //!
 //! | item | why | written |
 //! | --- | --- | --- |
-//! | `role#…`, `caller#…` | what is normal, probation and what alerts were sent | when there is news: a value, a day, an alert, a refusal; counts with the next news or within the hour |
+//! | `role#…`, `caller#…` | what is normal, probation and what alerts were sent | when there is news: a value, a day, an alert, a refusal; counts with the next news or within six hours |
 //! | `session#…` | where a chain came from | once, for the sessions that [`needs`] finds worth it |
+//! | `place#…` | where a person was who acts from inside AWS | for each sign-in that tells it, and each sign-in through Identity Center |
 //! | `copy#…` | both accounts' records of one call are one call | once for a call across accounts |
 //! | `account#…`, `person#…` | who takes part at all | once ever |
 //!
@@ -19,7 +20,7 @@
 //!
 //! What may matter to the next judgement is in the table before its record is acknowledged. What
 //! an environment holds back are counts, the time of the last call, and new values where new
-//! values come all the time; it holds them back for an hour at most, and they are lost with it.
+//! values come all the time; it holds them back for six hours at most, and they are lost with it.
 //! An environment knows what others saved more than [`FRESH`] ago; before it raises an alert it
 //! knows all of it. Refusals are known at once, for one role refused to each of many environments
 //! is how an enumeration would hide.
@@ -218,7 +219,7 @@ impl<T: Table> Store<T> {
             let held = match key {
                 Key::Role(role) => memory.role(role).is_some(),
                 Key::Caller(caller) => memory.caller(caller).is_some(),
-                Key::Session(_) | Key::Copy(_) | Key::Account(_) | Key::Person(_) => false,
+                _ => false,
             };
             held || now.duration_since(known.at) < FRESH
         });
@@ -244,6 +245,9 @@ impl<T: Table> Baselines for Store<T> {
             soon.extend(needs::keys(memory, event));
             now.extend(needs::urgent(event));
         }
+        // What others have written meanwhile is cheaper read than met.
+        let due = self.due.iter().take_while(|(due, _)| *due <= self.now);
+        soon.extend(due.take(write::MOST_DUE).map(|(_, key)| key.clone()));
         soon.retain(|key| !now.contains(key) && self.lacks(memory, key));
         let (soon, now) = (Vec::from_iter(soon), Vec::from_iter(now));
         // All is read before any of it counts as known: the memory gets both or nothing.

@@ -13,7 +13,7 @@
 #[path = "support/stub.rs"]
 mod stub;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -76,8 +76,9 @@ fn ids(stub: &Stub) -> Vec<String> {
     script.taken.iter().map(|it| parse(&it["Message"])["id"].as_str().unwrap().to_owned()).collect()
 }
 
+/// The line of each batch that holds its figures.
 fn metric_lines(lines: &[Value]) -> Vec<&Value> {
-    lines.iter().filter(|line| !line["_aws"].is_null()).collect()
+    lines.iter().filter(|line| !line["Records"].is_null()).collect()
 }
 
 #[test]
@@ -113,6 +114,122 @@ fn a_broken_record_is_buried_and_its_neighbours_alert() {
     assert!(!metrics[0]["AlertLag"].is_null());
     let all = lines.iter().map(Value::to_string).collect::<String>();
     assert!(!all.contains("S3CRET") && !all.contains("test-secret"), "{all}");
+}
+
+/// Without a queue the log says where it was, and how much; the shard goes on.
+#[test]
+fn without_a_queue_what_is_broken_is_logged_by_its_place() {
+    let stub = Stub::start();
+    let running = stub.bootstrap(&[("ROLEWATCH_TOPICS", TOPIC)]);
+    let bent = "{\"eventName\": \"AssumeRole\", S3CRET".to_owned();
+    let records = [envelope(&[root(1, 1), bent.clone(), bent]), envelope(&[root(2, 2)])];
+    assert_eq!(stub.invoke(batch(&records), LONG), json!({"batchItemFailures": []}));
+    assert_eq!(ids(&stub).len(), 2);
+    let lines = running.end();
+    let warnings: Vec<&Value> = lines.iter().filter(|line| line["level"] == "WARN").collect();
+    let [warning] = &warnings[..] else { panic!("{lines:?}") };
+    assert_eq!((&warning["sequence_number"], &warning["count"]), (&json!("0"), &json!(2)));
+    assert_eq!(warning["shard"], "shardId-000000000000");
+    assert!(!warning.to_string().contains("S3CRET"), "{warning}");
+}
+
+/// A queue that is away is a failure that can pass: the batch stops there, and what came before
+/// is done.
+#[test]
+fn a_queue_that_is_away_gives_the_record_back() {
+    let stub = Stub::start();
+    let url = format!("http://{}/queue", stub.address);
+    let settings = [("ROLEWATCH_TOPICS", TOPIC), ("ROLEWATCH_DEAD_LETTER_QUEUE_URL", &url)];
+    let running = stub.bootstrap(&settings);
+    stub.script().queue_away = true;
+    let records = [envelope(&[root(1, 1)]), b"bent".to_vec(), envelope(&[root(2, 2)])];
+    let answer = stub.invoke(batch(&records), LONG);
+    assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "1"}]}));
+    stub.script().queue_away = false;
+    assert_eq!(stub.invoke(batch(&records), LONG), json!({"batchItemFailures": []}));
+    assert_eq!(stub.script().queued.len(), 1);
+    let received = ids(&stub);
+    assert_eq!(received.iter().collect::<BTreeSet<_>>().len(), 2);
+    let metrics = running.end();
+    let done: Vec<_> = metric_lines(&metrics).iter().map(|it| it["Records"].clone()).collect();
+    assert_eq!(done, [json!(1), json!(3)], "what is given back is not counted as done");
+}
+
+/// Texts as large as a log can make them: what goes out together stays below what SNS takes.
+#[test]
+fn large_alerts_are_spread_over_several_calls() {
+    let stub = Stub::start();
+    let topics = format!("{TOPIC},ocsf:{TOPIC}-lake");
+    let _running = stub.bootstrap(&[("ROLEWATCH_TOPICS", &topics)]);
+    let hostile = "\u{1}".repeat(2_000);
+    let large = |n: usize| {
+        let mut record: Value = serde_json::from_str(&root(n, n)).unwrap();
+        record["userAgent"] = json!(hostile);
+        record["sourceIPAddress"] = json!(hostile);
+        record["userIdentity"]["arn"] = json!(hostile);
+        record["userIdentity"]["userName"] = json!(format!("{n}{hostile}"));
+        record.to_string()
+    };
+    let events: Vec<String> = (0..40).map(large).collect();
+    assert_eq!(stub.invoke(batch(&[envelope(&events)]), LONG), json!({"batchItemFailures": []}));
+    let script = stub.script();
+    assert_eq!(script.taken.len(), 80);
+    let size = |call: &Vec<BTreeMap<String, String>>| {
+        let parts = call.iter().flatten().filter(|(field, _)| *field != "Id");
+        parts.map(|(_, value)| value.len()).sum::<usize>()
+    };
+    let largest = script.offered.iter().map(size).max().unwrap();
+    assert!((128 * 1024..=256 * 1024).contains(&largest), "{largest}");
+    assert!(script.offered.len() > 8, "{} calls", script.offered.len());
+}
+
+/// Neither a session token nor an ExternalId in clear comes out anywhere, at the finest log.
+#[test]
+fn no_secret_comes_out_of_the_function() {
+    let stub = Stub::start();
+    let topics = format!("{TOPIC},text:{TOPIC}-mail,chat:{TOPIC}-chat,ocsf:{TOPIC}-lake");
+    let settings = [("ROLEWATCH_TOPICS", topics.as_str()), ("ROLEWATCH_LOG", "trace")];
+    let running = stub.bootstrap(&settings);
+    let assumed = |n: usize, id: &str| {
+        let mut record: Value = serde_json::from_str(&root(n, 1)).unwrap();
+        record["eventName"] = json!("AssumeRole");
+        record["eventTime"] = json!(format!("2026-01-{n:02}T05:06:07Z"));
+        record["userIdentity"]["accountId"] = json!("444455556666");
+        record["requestParameters"] = json!({"roleSessionName": "s", "externalId": id,
+            "roleArn": "arn:aws:iam::111122223333:role/Vendor"});
+        record.to_string()
+    };
+    let mut events: Vec<String> = (1..=30).map(|n| assumed(n, "Us3d-3xternal-id")).collect();
+    events.push(assumed(31, "Wr0ng-3xternal-id"));
+    // Not compressed, as a test of a stream puts it: the invocation then holds it readably.
+    let lines = [events.join("\n").into_bytes(), envelope(&[root(40, 2)])];
+    stub.invoke(batch(&lines), LONG);
+    stub.script().throttled = true;
+    stub.invoke(batch(&[envelope(&[root(41, 3)])]), Duration::from_millis(1_300));
+    let log = running.end().iter().map(Value::to_string).collect::<String>();
+    let script = stub.script();
+    let offered: String =
+        script.offered.iter().flatten().flat_map(|it| it.values()).cloned().collect();
+    assert!(offered.contains("wrong_external_id"), "an ExternalId is what an alert is about");
+    let secrets = ["S3CRET", "Us3d-3xternal-id", "Wr0ng-3xternal-id", "test-secret"];
+    for secret in secrets {
+        for clear in [secret.to_owned(), STANDARD.encode(secret)] {
+            assert!(!log.contains(&clear), "{secret} is in the log");
+            assert!(!offered.contains(&clear), "{secret} is in a message");
+        }
+    }
+    let payload = &STANDARD.encode(&lines[0])[..40];
+    assert!(!log.contains(payload), "the invocation is in the log");
+}
+
+/// What a panic costs is tested beside the transaction; it can only be caught where it unwinds.
+#[test]
+fn no_profile_aborts_on_panic() {
+    let manifest = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    let manifest = std::fs::read_to_string(manifest).unwrap();
+    let aborts = |line: &&str| line.split_whitespace().collect::<String>() == "panic=\"abort\"";
+    assert_eq!(manifest.lines().find(aborts), None);
+    const { assert!(cfg!(panic = "unwind")) };
 }
 
 #[test]
@@ -193,41 +310,4 @@ fn wrong_settings_fail_the_start_with_all_their_faults() {
         assert!(faults.iter().any(|fault| fault.starts_with(name)), "{faults:?}");
     }
     assert!(stub.script().polls.is_empty());
-}
-
-/// `cargo test --release --features aws --test bootstrap figures -- --ignored --nocapture`
-#[test]
-#[ignore = "prints figures, which mean something in a release build on a quiet machine"]
-fn figures() {
-    let mut starts: Vec<Duration> = (0..20)
-        .map(|_| {
-            let stub = Stub::start();
-            let started = Instant::now();
-            let _running = stub.bootstrap(&[("ROLEWATCH_TOPICS", TOPIC)]);
-            let polled = stub.wait(|script| !script.polls.is_empty()).polls[0];
-            polled - started
-        })
-        .collect();
-    starts.sort();
-    println!("start to first poll, median of 20: {:?}", starts[10]);
-    let size = std::fs::metadata(env!("CARGO_BIN_EXE_bootstrap")).unwrap().len();
-    println!("size of the binary: {size} bytes");
-
-    let stub = Stub::start();
-    let running = stub.bootstrap(&[("ROLEWATCH_TOPICS", TOPIC)]);
-    let (mut records, mut payload) = (Vec::new(), String::new());
-    for block in 0.. {
-        let events: Vec<String> = (0..2_000).map(|n| root(block * 2_000 + n, n % 50)).collect();
-        records.push(envelope(&events));
-        let next = batch(&records);
-        if next.len() > 6 << 20 {
-            break;
-        }
-        payload = next;
-    }
-    let started = Instant::now();
-    stub.invoke(payload.clone(), Duration::from_secs(300));
-    println!("a batch of {} bytes: {:?}", payload.len(), started.elapsed());
-    let status = std::fs::read_to_string(format!("/proc/{}/status", running.child.id())).unwrap();
-    println!("{}", status.lines().find(|line| line.starts_with("VmHWM")).unwrap());
 }

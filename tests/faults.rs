@@ -13,14 +13,16 @@
 mod support;
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use fastrand::Rng;
-use rolewatch::alert::Alert;
+use jiff::SignedDuration;
+use rolewatch::alert::{Alert, to_line};
+use rolewatch::cloudtrail;
 use rolewatch::config::Config;
 use rolewatch::dead_letter::Lost;
 use rolewatch::event::Event;
@@ -29,10 +31,23 @@ use rolewatch::memory::{Parts, WorkingSet};
 use rolewatch::pipeline::{Baselines, DeadLetters, Ports, Remember, Topics, Unit, Watch, transact};
 use rolewatch::report::Report;
 use rolewatch::state::{Memory, Overlay};
+use serde_json::{Value, json};
 use support::{fixture, stories};
 
+/// What goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fault {
+    Refused,
+    Throttled,
+    TakenAndTimedOut,
+    NotBuried,
+    NotSaved,
+    DeliveredAgain,
+    Death(Death),
+}
+
 /// When an environment dies.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Death {
     BeforePublish,
     BetweenPublishAndSave,
@@ -45,10 +60,25 @@ enum Death {
 struct World {
     /// What the store holds.
     saved: Parts,
-    /// Alert ids that subscribers received.
+    /// Alerts that subscribers received, id and all: a retry may not tell it differently.
     received: BTreeSet<String>,
+    /// How often each fault was met.
+    met: BTreeMap<Fault, u32>,
     /// Records buried.
     buried: BTreeSet<u64>,
+}
+
+const DEATHS: [Death; 4] = [
+    Death::BeforePublish,
+    Death::BetweenPublishAndSave,
+    Death::BetweenSaveAndCommit,
+    Death::BeforeAcknowledgement,
+];
+
+impl World {
+    fn note(&mut self, fault: Fault) {
+        *self.met.entry(fault).or_default() += 1;
+    }
 }
 
 struct Port {
@@ -62,19 +92,25 @@ struct Port {
 impl Port {
     fn new(world: &Rc<RefCell<World>>, random: &mut Rng, faults: u8) -> Self {
         let world = Rc::clone(world);
-        let deaths = [
-            Death::BeforePublish,
-            Death::BetweenPublishAndSave,
-            Death::BetweenSaveAndCommit,
-            Death::BeforeAcknowledgement,
-        ];
         let dies = random.u8(..100) < faults;
-        let death = dies.then(|| deaths[random.usize(..deaths.len())]);
+        let death = dies.then(|| DEATHS[random.usize(..DEATHS.len())]);
         Self { world, death, random: random.fork(), faults }
     }
 
     fn fails(&mut self) -> bool {
         self.random.u8(..100) < self.faults
+    }
+
+    fn note(&self, fault: Fault) {
+        self.world.borrow_mut().note(fault);
+    }
+
+    /// Waits for ever, if this is when the environment dies.
+    async fn may_die(&self, death: Death) {
+        if self.death == Some(death) {
+            self.note(Fault::Death(death));
+            pending::<()>().await;
+        }
     }
 
     fn again(&mut self) -> Self {
@@ -89,21 +125,23 @@ impl Topics for Port {
     /// Entries fail one by one: refused, throttled from one on, or taken and timed out, so that
     /// nobody learns that they were.
     async fn publish(&mut self, alerts: &[&Alert]) -> Result<(), (usize, &'static str)> {
-        if self.death == Some(Death::BeforePublish) {
-            pending::<()>().await;
-        }
+        self.may_die(Death::BeforePublish).await;
         let mut first = None;
         for (at, alert) in alerts.iter().enumerate() {
-            let fails = self.fails();
-            let taken_all_the_same = fails && self.random.bool();
-            if !fails || taken_all_the_same {
-                self.world.borrow_mut().received.insert(alert.id.clone());
+            let fault = self.fails().then(|| match self.random.u8(..3) {
+                0 => Fault::Refused,
+                1 => Fault::Throttled,
+                _ => Fault::TakenAndTimedOut,
+            });
+            if fault.is_none_or(|fault| fault == Fault::TakenAndTimedOut) {
+                self.world.borrow_mut().received.insert(to_line(alert));
             }
-            if fails {
+            if let Some(fault) = fault {
+                self.note(fault);
                 first = first.or(Some(at));
-                if self.random.bool() {
-                    break;
-                }
+            }
+            if fault == Some(Fault::Throttled) {
+                break;
             }
         }
         first.map_or(Ok(()), |at| Err((at, "not accepted")))
@@ -114,18 +152,15 @@ impl Baselines for Port {
     type Error = &'static str;
 
     async fn save(&mut self, _: &dyn Memory, changes: &mut Overlay) -> Result<bool, &'static str> {
-        if self.death == Some(Death::BetweenPublishAndSave) {
-            pending::<()>().await;
-        }
+        self.may_die(Death::BetweenPublishAndSave).await;
         if self.fails() {
+            self.note(Fault::NotSaved);
             return Err("the store is away");
         }
         let mut store = WorkingSet::of(self.world.borrow().saved.clone());
         store.commit(changes.clone());
         self.world.borrow_mut().saved = store.parts();
-        if self.death == Some(Death::BetweenSaveAndCommit) {
-            pending::<()>().await;
-        }
+        self.may_die(Death::BetweenSaveAndCommit).await;
         Ok(false)
     }
 }
@@ -135,6 +170,7 @@ impl DeadLetters for Port {
 
     async fn bury(&mut self, _: usize, lost: &[Lost]) -> Result<(), &'static str> {
         if self.fails() {
+            self.note(Fault::NotBuried);
             return Err("the queue is away");
         }
         self.world.borrow_mut().buried.extend(lost.iter().filter_map(|lost| lost.record));
@@ -165,11 +201,12 @@ enum Order {
 
 /// A shard: its records, each with some events and some that nobody can judge.
 struct Shard {
+    config: Config,
     records: Vec<(Vec<Event>, Vec<Lost>)>,
 }
 
 impl Shard {
-    fn of(events: &[Event], random: &mut Rng) -> Self {
+    fn of(events: &[Event], config: Config, random: &mut Rng) -> Self {
         let mut records = Vec::new();
         let mut rest = events;
         while !rest.is_empty() {
@@ -184,7 +221,7 @@ impl Shard {
             records.push((some.to_vec(), if broken { vec![lost] } else { Vec::new() }));
             rest = after;
         }
-        Self { records }
+        Self { config, records }
     }
 
     fn units(&self, from: usize, to: usize) -> Vec<Unit<'_>> {
@@ -234,13 +271,13 @@ fn invoke(
             }
         }
     };
-    (port.death != Some(Death::BeforeAcknowledgement)).then_some(done)
+    until_death(port.may_die(Death::BeforeAcknowledgement)).map(|()| done)
 }
 
 /// Delivers a shard as the event source mapping does: batches of any size, again from where one
 /// failed, split anew; a record that was acknowledged may come once more.
 fn deliver(shard: &Shard, seed: u64, order: Order) -> World {
-    let config = Config::default();
+    let config = &shard.config;
     let world = Rc::new(RefCell::new(World::default()));
     let mut random = Rng::with_seed(seed);
     let mut memory = WorkingSet::default();
@@ -250,9 +287,12 @@ fn deliver(shard: &Shard, seed: u64, order: Order) -> World {
         // After many tries the weather clears, so that every run ends.
         let faults = if tries > 60 { 0 } else { random.u8(..25) };
         let from = if random.u8(..10) == 0 { random.usize(..=at) } else { at };
+        if from < at {
+            world.borrow_mut().note(Fault::DeliveredAgain);
+        }
         let to = from + random.usize(1..=(shard.records.len() - from).min(12));
         let port = Port::new(&world, &mut random, faults);
-        match invoke(&mut memory, &config, &shard.units(from, to), port, order) {
+        match invoke(&mut memory, config, &shard.units(from, to), port, order) {
             Some(done) => at = at.max(from + done),
             None => memory = WorkingSet::of(world.borrow().saved.clone()),
         }
@@ -266,22 +306,74 @@ fn undisturbed(shard: &Shard) -> World {
     let mut memory = WorkingSet::default();
     let units = shard.units(0, shard.records.len());
     let port = Port::new(&world, &mut Rng::with_seed(0), 0);
-    let done = invoke(&mut memory, &Config::default(), &units, port, Order::PublishFirst);
+    let done = invoke(&mut memory, &shard.config, &units, port, Order::PublishFirst);
     assert_eq!(done, Some(units.len()));
     Rc::try_unwrap(world).ok().expect("the ports are gone").into_inner()
 }
 
+/// The end of every story, where its alerts are: in the order of time, and as it may arrive, some
+/// minutes late.
 fn shards() -> Vec<(Shard, World)> {
     let mut random = Rng::with_seed(4);
-    let read = |story: std::path::PathBuf| {
+    let mut shards = vec![completed_copies(&mut random)];
+    for story in stories() {
+        let config = || match std::fs::read_to_string(story.join("rolewatch.toml")) {
+            Ok(text) => Config::parse(&text).config.unwrap(),
+            Err(_) => Config::default(),
+        };
         let path = fixture(story.join("events.jsonl").to_str().unwrap());
-        local::read(&[path], &local::Progress::hidden(), &mut Report::default()).events
+        let events =
+            local::read(&[path], &local::Progress::hidden(), &mut Report::default()).events;
+        let events = &events[events.len().saturating_sub(120)..];
+        shards.push(Shard::of(events, config(), &mut random));
+        let delayed = |event: &Event| {
+            let late = SignedDuration::from_secs(random.i64(0..900));
+            (event.call().time + late, event.clone())
+        };
+        let mut arriving: Vec<_> = events.iter().map(delayed).collect();
+        arriving.sort_by_key(|(arrival, _)| *arrival);
+        let events: Vec<Event> = arriving.into_iter().map(|(_, event)| event).collect();
+        shards.push(Shard::of(&events, config(), &mut random));
+    }
+    shards
+        .into_iter()
+        .map(|shard| (undisturbed(&shard), shard))
+        .map(|(it, shard)| (shard, it))
+        .collect()
+}
+
+/// Calls into another account, of which that account's copy comes first: what it cannot tell goes
+/// out as the next revision when the caller's copy comes.
+fn completed_copies(random: &mut Rng) -> Shard {
+    let declared = "[[role]]\nmatch = \"*\"\nmfa = \"required\"\nexternal_ids = [\"agreed\"]\n";
+    let copy = |n: u32, identity: Value, account: &str| {
+        let record = json!({
+            "eventSource": "sts.amazonaws.com", "eventName": "AssumeRole",
+            "eventTime": format!("2026-03-04T05:{n:02}:00Z"),
+            "eventID": format!("{account}-{n}"), "sharedEventID": format!("shared-{n}"),
+            "recipientAccountId": account, "sourceIPAddress": "203.0.113.77",
+            "userIdentity": identity,
+            "requestParameters": {"roleArn": format!("arn:aws:iam::444455556666:role/Admin{n}"),
+                "roleSessionName": "s", "externalId": "another"},
+            "responseElements": {"credentials": {"accessKeyId": format!("ASIAEXAMPLE{n}")}},
+        });
+        cloudtrail::read(&record).unwrap().expect("a record of ours")
     };
-    let shards = stories().into_iter().map(read).map(|events| {
-        // The end of a story is where its alerts are.
-        Shard::of(&events[events.len().saturating_sub(120)..], &mut random)
-    });
-    shards.map(|shard| (undisturbed(&shard), shard)).map(|(world, shard)| (shard, world)).collect()
+    let copies = |n: u32| {
+        let id = format!("AIDAEXAMPLE{n}");
+        let poor = json!({"type": "AWSAccount", "principalId": id, "accountId": "111122223333"});
+        let rich = json!({"type": "IAMUser", "principalId": id, "accountId": "111122223333",
+            "userName": format!("user{n}"), "accessKeyId": format!("AKIAEXAMPLE{n}"),
+            "arn": format!("arn:aws:iam::111122223333:user/user{n}")});
+        [copy(n, poor, "444455556666"), copy(n, rich, "111122223333")]
+    };
+    let events: Vec<Event> = (0..20).flat_map(copies).collect();
+    Shard::of(&events, Config::parse(declared).config.unwrap(), random)
+}
+
+/// Alerts that only one of the two received.
+fn differing<'w>(one: &'w World, other: &'w World) -> Vec<&'w String> {
+    one.received.symmetric_difference(&other.received).collect()
 }
 
 /// Runs, spread over the stories.
@@ -292,11 +384,32 @@ fn every_alert_is_received_whatever_fails() {
     let shards = shards();
     let alerts: usize = shards.iter().map(|(_, expected)| expected.received.len()).sum();
     assert!(alerts >= 10, "the stories raise {alerts} alerts");
+    let told = shards.iter().flat_map(|(_, expected)| &expected.received);
+    let updates = told.filter(|line| line.contains("\"revision\":2")).count();
+    assert_eq!(updates, 20, "a fuller copy adds to an alert that is out");
+    let mut met: BTreeMap<Fault, u32> = BTreeMap::new();
     for seed in 0..RUNS {
         let (shard, expected) = &shards[usize::try_from(seed).unwrap() % shards.len()];
         let world = deliver(shard, seed, Order::PublishFirst);
-        assert_eq!(world.received, expected.received, "seed {seed}");
+        assert!(
+            world.received == expected.received,
+            "seed {seed}: {:#?}",
+            differing(&world, expected)
+        );
         assert_eq!(world.buried, expected.buried, "seed {seed}");
+        world.met.into_iter().for_each(|(fault, count)| *met.entry(fault).or_default() += count);
+    }
+    let faults = [
+        Fault::Refused,
+        Fault::Throttled,
+        Fault::TakenAndTimedOut,
+        Fault::NotBuried,
+        Fault::NotSaved,
+        Fault::DeliveredAgain,
+    ];
+    for fault in faults.into_iter().chain(DEATHS.map(Fault::Death)) {
+        let count = met.get(&fault).copied().unwrap_or(0);
+        assert!(count >= 100, "{fault:?} was met {count} times only: {met:?}");
     }
 }
 
@@ -318,5 +431,5 @@ fn a_run_can_be_repeated() {
     let (shard, _) = &shards()[0];
     let (one, other) =
         (deliver(shard, 7, Order::PublishFirst), deliver(shard, 7, Order::PublishFirst));
-    assert_eq!((one.received, one.saved), (other.received, other.saved));
+    assert!((one.received, one.saved) == (other.received, other.saved));
 }

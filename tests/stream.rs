@@ -133,20 +133,23 @@ fn a_stream_is_followed_until_it_is_interrupted() {
         .unwrap();
     let said = |file: &tempfile::NamedTempFile| std::fs::read_to_string(file.path()).unwrap();
     wait_until("it follows", || said(&err).contains("following 1 shard of live"));
-    let story = fixture("missing-mfa/events.jsonl");
+    let story = fixture("root/events.jsonl");
+    let expected = replayed(&story).out;
+    let first = expected.lines().next().unwrap();
     let text = std::fs::read_to_string(&story).unwrap();
     let lines: Vec<&str> = text.lines().collect();
-    let (before, after) = lines.split_at(lines.len() / 2);
+    let id = serde_json::from_str::<Value>(first).unwrap()["event"]["id"].to_string();
+    let at = lines.iter().position(|line| line.contains(&id)).unwrap();
+    let (before, after) = lines.split_at(at + 1);
     for line in before {
         emulator.put("live", "key", line.as_bytes());
     }
     // The emulator forgets what was in a shard that is split.
-    wait_until("the first half is read", || emulator.rolewatch(&[]).get_args().count() > 0);
+    wait_until("the first alert is there", || said(&out).lines().eq([first]));
     split(&emulator, "live");
     for line in after {
         emulator.put("live", "key", line.as_bytes());
     }
-    let expected = replayed(&story).out;
     wait_until("the alerts are there", || said(&out) == expected);
     let id = following.id().to_string();
     assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
@@ -195,6 +198,87 @@ fn a_stream_that_is_not_there_is_wrong_usage() {
     let tailed = tailed(&emulator, "nowhere");
     assert_eq!(tailed.status, 2, "{}", tailed.err);
     assert!(tailed.err.contains("the stream `nowhere` cannot be read"), "{}", tailed.err);
+}
+
+/// The README's transcript, without what the clock decides and with its queue in the emulator.
+#[test]
+fn the_readme_shows_what_is_printed() {
+    let emulator = Emulator::start();
+    emulator.stream("trail", 1);
+    let queue = emulator.queue("dead-letters");
+    emulator.send(&queue, &letter(br#"{"eventName":"Later"}"#, Some(1)));
+    let readme = std::fs::read_to_string(fixture("../README.md")).unwrap();
+    let (_, rest) = readme.split_once("```\n$ rolewatch feed").unwrap();
+    let block = format!("$ rolewatch feed{}", rest.split_once("```").unwrap().0);
+    let without_time = |line: &str| {
+        let timed = line.ends_with(" records/s");
+        if timed { line.rsplit_once("; ").unwrap().0.to_owned() } else { line.to_owned() }
+    };
+    let mut runs = 0;
+    for transcript in block.split("$ rolewatch ").skip(1) {
+        let (command, shown) = transcript.split_once('\n').unwrap();
+        let words: Vec<String> = command
+            .split(' ')
+            .map(|word| match word {
+                "fixtures/missing-mfa" => words(&fixture("missing-mfa")).to_owned(),
+                word if word.starts_with("https://sqs.") => queue.clone(),
+                word => word.to_owned(),
+            })
+            .collect();
+        let args: Vec<&str> = words.iter().map(String::as_str).collect();
+        let printed = finish(emulator.rolewatch(&args).output().unwrap());
+        // The first line of a run that takes its time is on standard error.
+        let (first, rest) = match printed.err.split_once('\n') {
+            Some((first, rest)) if first.starts_with("following ") => (first, rest),
+            _ => ("", printed.err.as_str()),
+        };
+        let printed: Vec<String> = [first]
+            .into_iter()
+            .filter(|it| !it.is_empty())
+            .chain(printed.out.lines())
+            .chain(rest.lines())
+            .map(without_time)
+            .collect();
+        let shown: Vec<String> = shown.lines().map(without_time).collect();
+        assert_eq!(shown, printed, "{command}");
+        runs += 1;
+    }
+    assert_eq!(runs, 3);
+}
+
+/// What is wrong with the setup is said in one line, at once and without an emulator.
+#[test]
+fn a_wrong_setup_is_told_with_what_helps() {
+    let story = fixture("root/events.jsonl");
+    let feed = ["feed", "--stream", "trail", words(&story)];
+    let tail = ["tail", "--stream", "trail"];
+    let redrive = ["redrive", "--queue", "http://127.0.0.1:9/1/q", "--stream", "trail"];
+    let nowhere = tempfile::tempdir().unwrap();
+    let region = ("AWS_REGION", "us-east-1");
+    let key = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test-secret")];
+    // Nothing listens on the discard port.
+    let endpoint = ("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
+    let cases = [
+        (vec![endpoint, key[0], key[1]], "set AWS_REGION"),
+        (vec![endpoint, region], "set AWS_PROFILE, or AWS_ACCESS_KEY_ID"),
+        (vec![endpoint, region, key[0], key[1]], "check --endpoint-url"),
+    ];
+    for args in [&feed[..], &tail, &redrive] {
+        for (environment, help) in &cases {
+            let mut command = support::rolewatch(args);
+            let command = command
+                .env_clear()
+                .env("HOME", nowhere.path())
+                .env("AWS_EC2_METADATA_DISABLED", "true")
+                .envs(environment.iter().copied());
+            let failed = finish(command.output().unwrap());
+            assert_eq!(failed.status, 2, "{args:?}: {}", failed.err);
+            let told = failed.err.lines().find(|line| line.starts_with("rolewatch: the "));
+            let told = told.unwrap_or_else(|| panic!("{args:?}: {}", failed.err));
+            assert!(told.contains(help), "{args:?}: {told}");
+            assert!(!failed.err.contains("test-secret"), "{}", failed.err);
+        }
+    }
 }
 
 /// A dead letter about a piece of a log, as the Lambda writes it.

@@ -1,12 +1,11 @@
 //! Records as CloudWatch Logs puts them into a stream: gzip envelopes, each of one log stream.
 
-use std::io::Write;
 use std::iter::Peekable;
 use std::sync::Arc;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use serde_json::{Value, json};
+
+use crate::dead_letter::gzip;
 
 /// Most bytes of messages in an envelope. Packed they are surely below the 1 MiB that Kinesis
 /// takes, and a Lambda that unpacks some of them at once needs little memory.
@@ -80,15 +79,6 @@ impl<I: Iterator<Item = Message>> Packing<I> {
         self.packed += 1;
         json!({ "id": id, "timestamp": message.timestamp, "message": message.text })
     }
-}
-
-/// `bytes`, packed.
-#[must_use]
-pub fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    // Writing into memory does not fail.
-    let _ = encoder.write_all(bytes);
-    encoder.finish().unwrap_or_default()
 }
 
 #[cfg(test)]

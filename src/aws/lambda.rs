@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisEventRecord};
@@ -11,32 +12,54 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use tokio::sync::Mutex;
 
 use super::Aws;
+use super::dynamodb::DynamoTable;
 use super::settings::Settings;
 use super::sns::Publisher;
 use super::sqs::{Queue, Undertaker};
 use crate::kinesis::{Arrived, Unpacked, unpack};
-use crate::memory::WorkingSet;
-use crate::metrics::Metrics;
-use crate::pipeline::{MemoryAlone, Ports, Unit, Watch, transact};
+use crate::memory::{Bounds, WorkingSet};
+use crate::metrics::{Metrics, StoreFigures};
+use crate::pipeline::{Baselines, DeadLetters, MemoryAlone, Ports, Topics, Unit, Watch, transact};
+use crate::report::Report;
+use crate::store::Store;
 
 /// Time kept for saying how far a batch came. An invocation that is cut off says nothing, and
 /// takes the environment and its memory with it.
 const RESERVE: Duration = Duration::from_secs(1);
 
+/// Events that are judged before the next records are unpacked. A batch may inflate to a
+/// hundred times its size, and not all of it has to be in memory at once.
+const AT_ONCE: usize = 10_000;
+
+/// Memory that the largest batch takes, with room to spare (`tests/figures.rs` measures it); the
+/// rest is for what is remembered, of which the smallest function keeps so much.
+const FOR_A_BATCH: usize = 112 << 20;
+const LEAST_MEMORY: usize = 16 << 20;
+
 /// What lives as long as the environment.
 struct Function {
     name: String,
     settings: Settings,
-    aws: Aws,
+    aws: Arc<Aws>,
     queue: Queue,
     /// One batch at a time: judging the next one needs what this one has learned.
     work: Mutex<Work>,
 }
 
-#[derive(Default)]
 struct Work {
     memory: WorkingSet,
+    store: Option<Store<DynamoTable>>,
     clients: BTreeMap<String, aws_sdk_sns::Client>,
+}
+
+impl Work {
+    /// Work in a function of so many bytes, over a store if there is one.
+    fn within(bytes: Option<usize>, store: Option<Store<DynamoTable>>) -> Self {
+        let bounds = bytes.map_or_else(Bounds::default, |bytes| {
+            Bounds::within(bytes.saturating_sub(FOR_A_BATCH).max(LEAST_MEMORY))
+        });
+        Self { memory: WorkingSet::bounded(bounds), store, clients: BTreeMap::new() }
+    }
 }
 
 /// Reads the settings, says what is on, and serves.
@@ -59,12 +82,15 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let aws = Arc::new(Aws::default());
+    let table = settings.table.as_deref();
+    let store = table.map(|name| Store::over(DynamoTable::named(name, Arc::clone(&aws))));
     let function = Function {
         name: std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),
         queue: Queue::at(settings.queue_url.clone()),
         settings,
-        aws: Aws::default(),
-        work: Mutex::default(),
+        aws,
+        work: Mutex::new(Work::within(memory_size(), store)),
     };
     let function = &function;
     let served = runtime.block_on(lambda_runtime::run(service_fn(
@@ -84,12 +110,16 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// JSON lines on standard output, which Lambda takes to CloudWatch Logs. A panic is told by its
-/// place alone: its message may quote a record.
+/// JSON lines on standard output, which Lambda takes to CloudWatch Logs. Libraries never say more
+/// than `info`, for the runtime's `trace` is the invocation with all that is in it. A panic is told
+/// by its place alone: its message may quote a record.
 fn log(filter: tracing_subscriber::filter::Targets) {
+    use tracing_subscriber::filter::{FilterExt, filter_fn};
     use tracing_subscriber::prelude::*;
+    let is_ours = |target: &str| target == "rolewatch" || target.starts_with("rolewatch::");
+    let quiet = filter_fn(move |it| is_ours(it.target()) || *it.level() <= tracing::Level::INFO);
     let lines = tracing_subscriber::fmt::layer().json().flatten_event(true);
-    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
+    tracing_subscriber::registry().with(lines.with_filter(filter.and(quiet))).init();
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         tracing::error!(place, "a bug of rolewatch: please report it with its place");
@@ -110,18 +140,21 @@ impl Function {
         let failed = self.transact(&mut work, &arrived, deadline, &mut metrics, &mut lags).await;
         let mut answer = KinesisEventResponse::default();
         if let Some(record) = failed.and_then(|unit| arrived.get(unit)) {
-            metrics.publish_failures = 1;
             answer.add_failure(record.sequence_number);
         }
         lags.into_iter().for_each(|lag| metrics.alert_after(lag));
         metrics.evicted = work.memory.forgotten() - forgotten;
+        metrics.store = work.store.as_mut().map(|store| {
+            let units = store.table().take_units();
+            StoreFigures { tally: store.take_tally(), read: units.read, written: units.written }
+        });
         metrics.took = started.elapsed();
-        tell(&metrics.to_line(&self.name, milliseconds(now())));
+        metrics.to_lines(&self.name, milliseconds(now())).iter().for_each(|line| tell(line));
         answer
     }
 
-    /// Does what can be done of a batch, and returns the place of the first record that has to
-    /// come again.
+    /// Does what can be done of a batch, part by part, and returns the place of the first record
+    /// that has to come again.
     async fn transact(
         &self,
         work: &mut Work,
@@ -130,28 +163,103 @@ impl Function {
         metrics: &mut Metrics,
         lags: &mut Vec<Duration>,
     ) -> Option<usize> {
-        let unpacked: Vec<Unpacked> = arrived.iter().map(unpack).collect();
-        let units: Vec<Unit<'_>> = unpacked.iter().map(Unpacked::unit).collect();
         let deadline = deadline.checked_sub(RESERVE).unwrap_or(deadline);
-        let Work { memory, clients } = work;
+        let mut done = 0;
+        while let Some(rest) = arrived.get(done..).filter(|rest| !rest.is_empty()) {
+            if done > 0 && Instant::now() >= deadline {
+                tracing::warn!(done, of = arrived.len(), "time is up: the rest comes again");
+                return Some(done);
+            }
+            let unpacked = unpack_some(rest);
+            let part = rest.get(..unpacked.len()).unwrap_or(rest);
+            if let Some(failed) =
+                self.transact_part(work, part, &unpacked, deadline, metrics, lags).await
+            {
+                return Some(done + failed);
+            }
+            done += part.len();
+        }
+        None
+    }
+
+    async fn transact_part(
+        &self,
+        work: &mut Work,
+        arrived: &[Arrived<'_>],
+        unpacked: &[Unpacked],
+        deadline: Instant,
+        metrics: &mut Metrics,
+        lags: &mut Vec<Duration>,
+    ) -> Option<usize> {
+        let units: Vec<Unit<'_>> = unpacked.iter().map(Unpacked::unit).collect();
+        let Work { memory, store, clients } = work;
         let accepted = |alert: &crate::alert::Alert| lags.push(since(alert.time));
         let topics = &self.settings.topics;
-        let ports = Ports {
-            topics: &mut Publisher { aws: &self.aws, topics, clients, deadline, accepted },
-            letters: &mut Undertaker { aws: &self.aws, queue: &self.queue, arrived, deadline },
-            baselines: &mut MemoryAlone,
+        let mut topics = Publisher { aws: &self.aws, topics, clients, deadline, accepted };
+        let mut letters = Undertaker { aws: &self.aws, queue: &self.queue, arrived, deadline };
+        let (topics, letters) = (&mut topics, &mut letters);
+        let report = &mut metrics.report;
+        let failure = match store {
+            Some(store) => {
+                store.set_time(Timestamp::try_from(now()).unwrap_or_default());
+                store.table().set_deadline(deadline);
+                let ports = Ports { topics, letters, baselines: store };
+                self.judge(memory, &units, ports, report).await?
+            }
+            None => {
+                let ports = Ports { topics, letters, baselines: &mut MemoryAlone };
+                self.judge(memory, &units, ports, report).await?
+            }
         };
-        let watch = Watch { config: &self.settings.config, learn_until: None };
-        let failure = transact(memory, watch, &units, ports, &mut metrics.report).await.err()?;
-        let from = arrived.get(failure.unit);
+        metrics.publish_failures += 1;
+        let from = arrived.get(failure.0);
         tracing::error!(
-            cause = %failure.cause,
+            cause = failure.1,
             shard = from.map(|it| it.shard),
             sequence_number = from.map(|it| it.sequence_number),
             "the batch comes again from here"
         );
-        Some(failure.unit)
+        Some(failure.0)
     }
+
+    /// Judges a part; the first unit that is not done, and why.
+    async fn judge<T: Topics, D: DeadLetters, B: Baselines>(
+        &self,
+        memory: &mut WorkingSet,
+        units: &[Unit<'_>],
+        ports: Ports<'_, T, D, B>,
+        report: &mut Report,
+    ) -> Option<(usize, String)>
+    where
+        T::Error: std::fmt::Display,
+        D::Error: std::fmt::Display,
+        B::Error: std::fmt::Display,
+    {
+        let watch = Watch { config: &self.settings.config, learn_until: None };
+        let failure = transact(memory, watch, units, ports, report).await.err()?;
+        Some((failure.unit, failure.cause.to_string()))
+    }
+}
+
+/// Unpacks the first records, as many as are judged at once, and one at least.
+fn unpack_some(arrived: &[Arrived<'_>]) -> Vec<Unpacked> {
+    let mut unpacked: Vec<Unpacked> = Vec::new();
+    let mut events = 0;
+    for record in arrived {
+        let one = unpack(record);
+        events += one.events.len();
+        unpacked.push(one);
+        if events >= AT_ONCE {
+            break;
+        }
+    }
+    unpacked
+}
+
+/// What Lambda gives the function, in bytes; nothing where it is not Lambda that runs it.
+fn memory_size() -> Option<usize> {
+    let megabytes = std::env::var("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").ok()?.parse::<usize>().ok()?;
+    megabytes.checked_mul(1 << 20)
 }
 
 fn arrived(record: &KinesisEventRecord) -> Arrived<'_> {

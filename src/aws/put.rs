@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::error::DisplayErrorContext;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 
@@ -135,8 +134,7 @@ async fn try_once(client: &Client, stream: &str, entries: &[Entry]) -> Result<Re
     });
     let records = records.collect::<Result<Vec<_>, _>>()?;
     let answer = client.put_records().stream_name(stream).set_records(Some(records)).send().await;
-    let answer =
-        answer.map_err(|error| PutError::Failed(DisplayErrorContext(&error).to_string()))?;
+    let answer = answer.map_err(|error| PutError::Failed(super::why(&error)))?;
     let mut refused = Refused::default();
     for (place, result) in answer.records().iter().enumerate() {
         let Some(code) = result.error_code() else { continue };

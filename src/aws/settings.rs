@@ -18,6 +18,8 @@ pub struct Settings {
     pub configured: bool,
     /// Where goes what can never be decoded.
     pub queue_url: Option<String>,
+    /// Where baselines are kept, beyond the memory of this environment.
+    pub table: Option<String>,
     /// What is logged.
     pub log: Targets,
 }
@@ -41,12 +43,12 @@ impl Settings {
                 "ROLEWATCH_DEAD_LETTER_QUEUE_URL: `{url}` is not the URL of a queue (https://sqs.…)"
             ));
         }
-        if variable("ROLEWATCH_TABLE").is_some() {
-            faults.push(
-                "ROLEWATCH_TABLE: this version keeps baselines in memory alone and cannot use a \
-                 table: unset it, and know that what is normal is learned anew in every environment"
-                    .to_owned(),
-            );
+        let table = variable("ROLEWATCH_TABLE");
+        if let Some(name) = table.as_deref().filter(|name| !is_table(name)) {
+            faults.push(format!(
+                "ROLEWATCH_TABLE: `{name}` is no table: give its name (3 to 255 letters, digits, \
+                 dots, dashes and underscores) or its ARN"
+            ));
         }
         let log = variable("ROLEWATCH_LOG").unwrap_or_else(|| "info".to_owned());
         let log = log.parse().unwrap_or_else(|error| {
@@ -55,7 +57,7 @@ impl Settings {
             ));
             Targets::new()
         });
-        let settings = Self { topics, configured: file.is_some(), config, queue_url, log };
+        let settings = Self { topics, configured: file.is_some(), config, queue_url, table, log };
         if faults.is_empty() { Ok(settings) } else { Err(faults) }
     }
 
@@ -73,12 +75,28 @@ impl Settings {
             None => "what cannot be decoded is logged by its place alone, for no queue is set"
                 .to_owned(),
         };
-        format!(
-            "alerts go to {}; {declared}; {letters}; baselines live in the memory of this \
-             environment alone, for no table is set: what is normal is learned anew whenever \
-             Lambda starts one, and no other one knows of it",
-            topics.join(", ")
-        )
+        let kept = match &self.table {
+            Some(table) => format!("baselines are kept in table {table} and shared by all"),
+            None => "baselines live in the memory of this environment alone, for no table is set: \
+                     what is normal is learned anew whenever Lambda starts one, and no other one \
+                     knows of it"
+                .to_owned(),
+        };
+        format!("alerts go to {}; {declared}; {letters}; {kept}", topics.join(", "))
+    }
+}
+
+/// Whether this may be the name or ARN of a table.
+pub fn is_table(name: &str) -> bool {
+    let fits = |name: &str| {
+        (3..=255).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+    };
+    match name.strip_prefix("arn:") {
+        Some(arn) => {
+            arn.contains(":dynamodb:") && arn.rsplit_once('/').is_some_and(|it| fits(it.1))
+        }
+        None => fits(name),
     }
 }
 
@@ -165,7 +183,7 @@ mod tests {
                 "xml:arn:aws:sns:r:1:t, arn:aws:sqs:r:1:t, arn:aws:sns:r:1:t.fifo",
             ),
             ("ROLEWATCH_CONFIG", "/nowhere/rolewatch.toml"),
-            ("ROLEWATCH_TABLE", "baselines"),
+            ("ROLEWATCH_TABLE", "no table"),
             ("ROLEWATCH_DEAD_LETTER_QUEUE_URL", "arn:aws:sqs:r:1:q"),
         ])
         .unwrap_err();
@@ -181,5 +199,7 @@ mod tests {
         assert_eq!(formats, ["native", "text", "ocsf"]);
         assert_eq!(settings.topics[0].region, "eu-central-1");
         assert!(settings.in_words().contains("memory of this environment alone"));
+        let kept = read(&[("ROLEWATCH_TOPICS", TOPIC), ("ROLEWATCH_TABLE", "rolewatch")]).unwrap();
+        assert!(kept.in_words().contains("kept in table rolewatch"));
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::error::DisplayErrorContext;
+use aws_sdk_kinesis::error::ProvideErrorMetadata;
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{Shard, ShardIteratorType};
 use jiff::Timestamp;
@@ -249,8 +249,8 @@ fn arrival(time: DateTime) -> Timestamp {
     Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::MAX)
 }
 
-fn failed(error: &(impl std::error::Error + Send + Sync)) -> ReadError {
-    ReadError(DisplayErrorContext(error).to_string())
+fn failed(error: &(impl ProvideErrorMetadata + std::error::Error)) -> ReadError {
+    ReadError(super::why(error))
 }
 
 #[expect(clippy::disallowed_methods, reason = "a place in a stream that was empty is a time")]

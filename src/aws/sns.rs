@@ -6,7 +6,6 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
-use aws_sdk_sns::error::DisplayErrorContext;
 use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
 use serde_json::json;
 
@@ -208,7 +207,7 @@ impl<F: FnMut(&Alert)> Publisher<'_, F> {
         let answer = match tokio::time::timeout_at(until, sending).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
-                left.why = DisplayErrorContext(&error).to_string();
+                left.why = super::why(&error);
                 return numbers.to_vec();
             }
             Err(_) => {
@@ -239,10 +238,10 @@ fn entry(
             .iter()
             .map(|(name, kind, value)| name.len() + kind.len() + value.len())
             .sum::<usize>();
-    let mut body = format.render(alert);
+    let mut body = deliverable(format.render(alert));
     if body.len() + beside > MOST_BYTES {
         let short = shorten(alert, MOST_BYTES - beside, |alert| format.render(alert).len());
-        body = format.render(&short);
+        body = deliverable(format.render(&short));
     }
     let size = body.len() + beside;
     let attributes = attributes.into_iter().filter_map(|(name, kind, value)| {
@@ -257,6 +256,14 @@ fn entry(
         .set_message_attributes(Some(attributes.collect()))
         .build();
     (entry.ok(), size)
+}
+
+/// The text without the two characters that SQS refuses and that may stand in any of our formats;
+/// the control characters that it refuses as well are escaped in all of them. SNS would take them,
+/// and drop the message on its way to a queue.
+fn deliverable(body: String) -> String {
+    const REFUSED: [char; 2] = ['\u{FFFE}', '\u{FFFF}'];
+    if body.contains(REFUSED) { body.replace(REFUSED, "\u{FFFD}") } else { body }
 }
 
 /// What subscribers filter by, without what is empty.
@@ -277,7 +284,63 @@ fn attributes(alert: &Alert) -> Vec<(&'static str, &'static str, String)> {
 
 /// Between half of `wait` and all of it, so that environments that were throttled together do
 /// not come back together.
-fn jittered(wait: Duration) -> Duration {
+pub(super) fn jittered(wait: Duration) -> Duration {
     let random = RandomState::new().hash_one(());
     wait / 2 + wait.mul_f64((random % 1_000) as f64 / 2_000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::alert::Message;
+    use crate::finding::{Finding, Ground};
+
+    fn alert(evidence: &Value) -> Alert {
+        let record = json!({
+            "eventSource": "sts.amazonaws.com", "eventName": "AssumeRoot", "eventID": "e",
+            "eventTime": "2026-03-04T05:06:07Z", "recipientAccountId": "111122223333",
+            "userAgent": "not\u{ffff}delivered",
+            "userIdentity": {"type": "IAMUser", "accountId": "111122223333", "userName": "alice"},
+        });
+        let event = crate::cloudtrail::read(&record).unwrap().expect("a record of ours");
+        let finding = Finding {
+            rule: "root_session".into(),
+            severity: crate::severity::Severity::High,
+            phrase: "".into(),
+            summary: "what is found".into(),
+            evidence: serde_json::Map::from_iter([("policy".to_owned(), evidence.clone())]),
+            ground: Ground::Fact,
+        };
+        Alert::new(&event, vec![finding], None, Message::first()).unwrap()
+    }
+
+    #[test]
+    fn an_entry_is_within_the_limit_and_says_what_was_left_out() {
+        let large = alert(&json!("x".repeat(400_000)));
+        for format in TopicFormat::ALL {
+            let (entry, size) = entry(format, &large, 7);
+            let entry = entry.unwrap();
+            assert!(size <= MOST_BYTES, "{format:?}: {size}");
+            let mut told = entry.subject().unwrap().len() + entry.message().len();
+            for (name, value) in entry.message_attributes().unwrap() {
+                told += name.len() + value.data_type().len() + value.string_value().unwrap().len();
+            }
+            assert_eq!(size, told, "{format:?}");
+            let is_noted = entry.message().contains("left out: 400002 bytes");
+            // A chat message shows no evidence.
+            assert!(is_noted || format == TopicFormat::Chat, "{format:?}");
+            assert!(entry.message().contains("root_session"), "{format:?}");
+            assert!(!entry.message().contains('\u{ffff}'), "{format:?}");
+        }
+    }
+
+    #[test]
+    fn environments_that_were_throttled_together_come_back_apart() {
+        let wait = Duration::from_secs(4);
+        let waits: Vec<Duration> = (0..50).map(|_| jittered(wait)).collect();
+        assert!(waits.iter().all(|it| (wait / 2..=wait).contains(it)));
+        assert!(waits.iter().any(|it| *it != waits[0]));
+    }
 }

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::Instant;
 
-use aws_sdk_sqs::error::DisplayErrorContext;
 use tokio::sync::OnceCell;
 
 use super::Aws;
@@ -76,7 +75,7 @@ impl DeadLetters for Undertaker<'_> {
             match tokio::time::timeout_at(until, sending).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => {
-                    return Err(QueueError(DisplayErrorContext(&error).to_string()));
+                    return Err(QueueError(super::why(&error)));
                 }
                 Err(_) => return Err(QueueError("the queue did not answer in time".to_owned())),
             }

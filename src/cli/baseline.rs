@@ -1,11 +1,19 @@
 //! `rolewatch baseline`
 
-use std::io::{self, Write};
-use std::path::PathBuf;
+#[cfg(feature = "aws")]
+mod table;
 
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+#[cfg(feature = "aws")]
+use super::Remote;
 use super::{Exit, say};
-use crate::baseline::describe;
+use crate::baseline::{RoleBaseline, describe};
+use crate::id::RoleArn;
 use crate::local::baseline_file;
+use crate::memory::WorkingSet;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -16,39 +24,89 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// What is normal for a role, in words and numbers
-    Show {
-        /// A file that `replay --save-baseline` wrote
-        file: PathBuf,
-        /// The role's name or ARN; all roles are listed without one
-        role: Option<String>,
-    },
+    Show(Show),
+    /// Put what replay has learned where the Lambda finds it
+    #[cfg(feature = "aws")]
+    Import(Import),
+}
+
+#[derive(Debug, clap::Args)]
+struct Show {
+    /// A file that `replay --save-baseline` wrote
+    #[cfg_attr(feature = "aws", arg(required_unless_present = "table"))]
+    #[cfg_attr(not(feature = "aws"), arg(required = true))]
+    file: Option<PathBuf>,
+    /// The role's name or ARN; all roles are listed without one
+    role: Option<String>,
+    /// The shared table of the Lambda, instead of a file
+    #[cfg(feature = "aws")]
+    #[arg(long, value_name = "NAME")]
+    table: Option<String>,
+    #[cfg(feature = "aws")]
+    #[command(flatten)]
+    remote: Remote,
+}
+
+#[cfg(feature = "aws")]
+#[derive(Debug, clap::Args)]
+struct Import {
+    /// A file that `replay --save-baseline` wrote
+    #[arg(long, value_name = "FILE")]
+    baseline: PathBuf,
+    /// The shared table of the Lambda
+    #[arg(long, value_name = "NAME")]
+    table: String,
+    #[command(flatten)]
+    remote: Remote,
 }
 
 pub(super) fn run(args: &Args) -> Exit {
-    let Command::Show { file, role } = &args.command;
-    let memory = match baseline_file::load(file) {
-        Ok(memory) => memory,
-        Err(error) => {
-            say(format_args!("rolewatch: {}: {error}", file.display()));
-            return Exit::Usage;
+    match &args.command {
+        #[cfg(feature = "aws")]
+        Command::Import(it) => load(&it.baseline)
+            .and_then(|memory| {
+                it.remote.run(async |aws| table::import(aws, &it.table, &memory).await)
+            })
+            .unwrap_or_else(|exit| exit),
+        #[cfg(feature = "aws")]
+        Command::Show(Show { table: Some(name), file, remote, .. }) => {
+            // With a table there is no file, and what stands in its place is the role.
+            let role = file.as_deref().map(|role| role.to_string_lossy().into_owned());
+            let shown = remote.run(async |aws| table::show(aws, name, role.as_deref()).await);
+            shown.unwrap_or_else(|exit| exit)
         }
-    };
+        Command::Show(it) => {
+            let Some(file) = &it.file else { return Exit::Usage };
+            let shown = load(file).map(|memory| {
+                tell(&file.display().to_string(), it.role.as_deref(), &memory.roles())
+            });
+            shown.unwrap_or_else(|exit| exit)
+        }
+    }
+}
+
+fn load(file: &Path) -> Result<WorkingSet, Exit> {
+    baseline_file::load(file).map_err(|error| {
+        say(format_args!("rolewatch: {}: {error}", file.display()));
+        Exit::Usage
+    })
+}
+
+/// Prints the roles of `place`, or the one that is asked for.
+fn tell(place: &str, role: Option<&str>, roles: &[(RoleArn, Arc<RoleBaseline>)]) -> Exit {
     let mut text = String::new();
-    for (arn, baseline) in memory.roles() {
+    for (arn, baseline) in roles {
         match role {
-            None => text.push_str(&(describe::in_a_line(&arn, &baseline) + "\n")),
+            None => text.push_str(&(describe::in_a_line(arn, baseline) + "\n")),
             Some(role) if role == arn.as_str() || role == arn.name() => {
-                text.push_str(&describe::in_full(&arn, &baseline));
+                text.push_str(&describe::in_full(arn, baseline));
             }
             Some(_) => {}
         }
     }
     if let (Some(role), true) = (role, text.is_empty()) {
         let role = crate::text::inline(role);
-        say(format_args!(
-            "rolewatch: {} knows no role `{role}`: leave it out to list all",
-            file.display()
-        ));
+        say(format_args!("rolewatch: {place} knows no role `{role}`: leave it out to list all"));
         return Exit::Usage;
     }
     match anstream::stdout().write_all(text.as_bytes()) {

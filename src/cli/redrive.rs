@@ -4,16 +4,15 @@ use std::collections::BTreeSet;
 
 use aws_sdk_kinesis::Client as Kinesis;
 use aws_sdk_sqs::Client as Sqs;
-use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message};
 use jiff::Timestamp;
 
 use super::{Exit, Remote, say};
-use crate::aws::Aws;
-use crate::aws::envelope::gzip;
 use crate::aws::put::{Entry, RECORD_BYTES, put};
-use crate::dead_letter::DeadLetter;
+use crate::aws::{Aws, why};
+use crate::dead_letter::{DeadLetter, gzip};
 use crate::kinesis::{Arrived, unpack};
+use crate::local::Progress;
 use crate::text::{escape_controls, inline, plural};
 
 /// How long nobody else receives what is being put back, in seconds.
@@ -40,9 +39,12 @@ pub(super) fn run(args: &Args) -> Exit {
 
 async fn redrive(args: &Args, aws: &Aws) -> Exit {
     let (kinesis, sqs) = (aws.kinesis().await, aws.sqs().await);
-    let mut redrive = Redrive { args, kinesis, sqs, put: 0, kept: Vec::new() };
+    let progress = Progress::on_stderr();
+    progress.put_back(0);
+    let mut redrive = Redrive { args, kinesis, sqs, progress, put: 0, kept: Vec::new() };
     let result = redrive.all().await;
     redrive.release().await;
+    redrive.progress.end();
     let kept = redrive.kept.len() as u64;
     let letters = plural(redrive.put, "dead letter", "dead letters");
     say(format_args!("{letters} put back into {}, {kept} kept", escape_controls(&args.stream)));
@@ -60,6 +62,7 @@ struct Redrive<'a> {
     args: &'a Args,
     kinesis: Kinesis,
     sqs: Sqs,
+    progress: Progress,
     put: u64,
     /// The receipts of what stays in the queue.
     kept: Vec<String>,
@@ -88,7 +91,9 @@ impl Redrive<'_> {
                     Err(why) => {
                         let id = inline(&id);
                         let why = escape_controls(&why);
-                        say(format_args!("rolewatch: message {id} stays in the queue: {why}"));
+                        self.progress.beside(|| {
+                            say(format_args!("rolewatch: message {id} stays in the queue: {why}"));
+                        });
                         self.kept.push(receipt);
                     }
                 }
@@ -106,7 +111,7 @@ impl Redrive<'_> {
         let call = call.max_number_of_messages(10).visibility_timeout(HIDDEN);
         let answer = call.wait_time_seconds(WAIT).send().await.map_err(|error| {
             let queue = escape_controls(&self.args.queue);
-            format!("the queue `{queue}` cannot be read: {}", DisplayErrorContext(&error))
+            format!("the queue `{queue}` cannot be read: {}", why(&error))
         })?;
         Ok(answer.messages.unwrap_or_default())
     }
@@ -121,6 +126,7 @@ impl Redrive<'_> {
             return Err(format!("the stream `{stream}` does not take records: {error}"));
         }
         self.put += count;
+        self.progress.put_back(self.put);
         let done = receipts.into_iter().enumerate().map(|(n, receipt)| {
             let entry = DeleteMessageBatchRequestEntry::builder().id(n.to_string());
             entry.receipt_handle(receipt).build().map_err(|error| error.to_string())
@@ -133,7 +139,7 @@ impl Redrive<'_> {
         let answer = call.set_entries(Some(done)).send().await;
         let left = match &answer {
             Ok(answer) => answer.failed().first().map(|it| it.code().to_owned()),
-            Err(error) => Some(DisplayErrorContext(error).to_string()),
+            Err(error) => Some(why(error)),
         };
         left.map_or(Ok(()), |why| {
             Err(format!("what was put back could not be deleted from the queue: {why}"))

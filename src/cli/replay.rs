@@ -83,6 +83,9 @@ fn replay(args: &Args, config: &Config, mut memory: WorkingSet) -> Exit {
     let events = std::mem::take(&mut inputs.events);
     let mut output = output(args.format, &progress);
     let watch = Watch { config, learn_until: args.learn_until };
+    if let Some(first) = events.first() {
+        memory.go_back_to(first.call().time);
+    }
     let judged = judge(&mut memory, watch, &events, &mut output, &progress, &mut report);
     progress.end();
     summary::tell_forgotten(&memory, ": replay fewer logs at once");

@@ -19,7 +19,8 @@ pub(super) fn tell(report: &Report, read: &str, took: Duration) {
     say(format_args!("{span}; {seconds:.2} s, {rate:.0} records/s"));
 }
 
-/// Tells what had to go from memory, if anything, and what helps.
+/// Tells what had to go from memory, if anything, and what helps; and of which chains the beginning
+/// was never seen.
 pub(super) fn tell_forgotten(memory: &WorkingSet, helps: &str) {
     if memory.evicted() > 0 {
         let evicted = plural(memory.evicted(), "role or caller", "roles and callers");
@@ -28,8 +29,14 @@ pub(super) fn tell_forgotten(memory: &WorkingSet, helps: &str) {
     let lost = memory.lost();
     if lost.sessions + lost.waiting > 0 {
         let sessions = plural(lost.sessions, "live session", "live sessions");
-        let waiting = plural(lost.waiting, "waiting call", "waiting calls");
+        let waiting = plural(lost.waiting, "waiting record", "waiting records");
         say(format_args!("{sessions} and {waiting} forgotten for want of room"));
+    }
+    if lost.unanswered > 0 {
+        let calls = plural(lost.unanswered, "call was", "calls were");
+        say(format_args!(
+            "{calls} made by sessions whose beginning is not in these logs: their chains are incomplete"
+        ));
     }
 }
 

@@ -127,11 +127,13 @@ impl<W: std::io::Write> Tail<'_, W> {
                 Ok(polled) => polled,
                 Err(error) => return End::Unreadable(error),
             };
-            if !polled.records.is_empty() || polled.is_behind {
-                last = Instant::now();
-            }
+            let came = !polled.records.is_empty() || polled.is_behind;
             if let Err(error) = self.judge(polled) {
                 return End::Unwritable(error);
+            }
+            // Judging takes time as well, in which nothing could come.
+            if came {
+                last = Instant::now();
             }
             let is_idle = until_idle.is_some_and(|longest| last.elapsed() >= longest);
             if is_idle || shards.count() == 0 || self.output.is_closed() {

@@ -85,3 +85,15 @@ fn where_most_is_broken_all_of_it_is_buried_and_counted() {
     let [letter] = &letters[..] else { panic!("{}", letters.len()) };
     assert_eq!(DeadLetter::from_message(letter).unwrap().piece().unwrap(), data);
 }
+
+/// What would fill the memory of the function is buried instead; what fits is judged.
+#[test]
+fn a_record_packed_with_events_is_judged_up_to_a_bound_and_buried() {
+    let event = record("a", "2026-03-04T05:06:07Z").to_string();
+    let lines = format!("{event}\n").repeat(MOST_EVENTS + 7);
+    let data = crate::dead_letter::gzip(lines.as_bytes());
+    let arrived = arrived(&data);
+    let unpacked = unpack(&arrived);
+    assert_eq!(unpacked.events.len(), MOST_EVENTS);
+    assert_eq!((kinds(&unpacked), unpacked.more_lost), (vec![(None, Kind::Undecodable)], 6));
+}

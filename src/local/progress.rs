@@ -64,6 +64,12 @@ impl Progress {
         self.bar.set_message(plural(records, "record", "records"));
     }
 
+    /// `letters` were put back so far.
+    pub fn put_back(&self, letters: u64) {
+        self.bar.set_style(style("{spinner} putting back: {msg}"));
+        self.bar.set_message(plural(letters, "dead letter", "dead letters"));
+    }
+
     /// `events` more were judged.
     pub fn judged(&self, events: u64) {
         self.bar.inc(events);

@@ -88,7 +88,7 @@ fn instance(it: &Assumption) -> Option<&str> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::tests::scene::{Scene, call, session, with};
+    use super::super::tests::scene::{Scene, call, session, user, with};
     use super::RULE;
     use crate::severity::Severity;
 
@@ -113,5 +113,47 @@ mod tests {
         };
         let mut scene = Scene::default().daily(30, &pod("10.1.2.3"));
         assert_eq!(scene.then(RULE.id, &pod("203.0.113.9")), None);
+    }
+
+    /// A function's role is delivered to it every day, and with it the function takes `Target`.
+    fn with_function(days: u32, deliverer: &Value) -> Scene {
+        let mut scene = Scene::default();
+        for day in 0..days {
+            assert_eq!(scene.then(RULE.id, &delivery(day, deliverer)), None);
+            assert_eq!(scene.then(RULE.id, &function(day, "10.1.2.3")), None);
+            scene = scene.quiet(1);
+        }
+        scene.then(RULE.id, &delivery(days, deliverer));
+        scene
+    }
+
+    fn delivery(day: u32, deliverer: &Value) -> Value {
+        let role = json!("arn:aws:iam::111122223333:role/worker");
+        let answer = json!({
+            "credentials": {"accessKeyId": format!("ASIAEXAMPLEDAY{day}")},
+            "assumedRoleUser": {"assumedRoleId": session("worker", "resize")["principalId"]},
+        });
+        let record = with(call(), &[("/userIdentity", deliverer.clone())]);
+        let changes = [
+            ("/requestParameters/roleArn", role),
+            ("/requestParameters/roleSessionName", json!("resize")),
+            ("/responseElements", answer),
+        ];
+        with(record, &changes)
+    }
+
+    fn function(day: u32, address: &str) -> Value {
+        let mut identity = session("worker", "resize");
+        identity["accessKeyId"] = json!(format!("ASIAEXAMPLEDAY{day}"));
+        with(call(), &[("/userIdentity", identity), ("/sourceIPAddress", json!(address))])
+    }
+
+    #[test]
+    fn fires_for_what_a_service_delivered_and_not_for_what_a_user_took() {
+        let lambda = json!({"type": "AWSService", "invokedBy": "lambda.amazonaws.com"});
+        let mut scene = with_function(30, &lambda);
+        assert_eq!(scene.then(RULE.id, &function(30, "203.0.113.9")), Some(Severity::Medium));
+        let mut scene = with_function(30, &user("alice", "111122223333"));
+        assert_eq!(scene.then(RULE.id, &function(30, "203.0.113.9")), None);
     }
 }

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::baseline::{Caller, RoleBaseline};
-use crate::lineage::{CallId, Perishable, Place, Session};
+use crate::lineage::{CROWD, CallId, Perishable, Place, Session};
 use crate::state::FirstCopy;
 
 /// How long a role or caller is kept after it was last active: a role that is used once a year
@@ -46,8 +46,9 @@ pub struct Told {
 }
 
 impl Told {
-    /// Most of each that are kept: only whoever makes records up has more under one credential.
-    pub const MOST: usize = 8;
+    /// Most of each that are kept: of those who use a permission set at one time so many that they
+    /// are seen to be a crowd. Only whoever makes records up has more under one credential.
+    pub const MOST: usize = CROWD + 4;
 
     /// What either tells.
     #[must_use]

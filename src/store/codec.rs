@@ -63,7 +63,7 @@ pub fn decode(key: &Key, bytes: &[u8]) -> Result<Body, CodecError> {
     match key {
         Key::Role(_) => unpack(packed).map(Body::Role),
         Key::Caller(_) => unpack(packed).map(Body::Caller),
-        Key::Session(_) => unpack(packed).map(Body::Told),
+        Key::Session(_) | Key::Place(_) => unpack(packed).map(Body::Told),
         Key::Copy(_) => unpack(packed).map(Body::Copy),
         Key::Account(_) | Key::Person(_) => Ok(Body::Known),
     }

@@ -15,8 +15,10 @@ pub enum Key {
     Role(RoleArn),
     /// What is normal for a caller.
     Caller(PrincipalKey),
-    /// Sessions, and places of people, that are found under a credential.
+    /// Sessions that are found under a credential.
     Session(CredentialKey),
+    /// Where people were, and who was there at about one time.
+    Place(CredentialKey),
     /// The first copy of a call across accounts.
     Copy(EventId),
     /// An account that takes part in what is normal.
@@ -39,6 +41,7 @@ impl Key {
             Self::Role(role) => format!("{}{role}", Self::ROLES),
             Self::Caller(caller) => format!("caller#{}", caller.as_str()),
             Self::Session(key) => format!("session#{}", key.to_hex()),
+            Self::Place(key) => format!("place#{}", key.to_hex()),
             Self::Copy(id) => format!("copy#{id}"),
             Self::Account(account) => format!("account#{account}"),
             Self::Person(name) => format!("person#{name}"),

@@ -22,7 +22,8 @@ pub fn keys(memory: &dyn Memory, event: &Event) -> Vec<Key> {
             keys.extend(name(it));
             let shared_id = it.call.shared_id.clone().filter(|_| is_across_accounts(it));
             keys.extend(shared_id.map(Key::Copy));
-            keys.extend(lineage::sought(it).into_iter().map(Key::Session));
+            keys.extend(lineage::used_by(it).into_iter().map(Key::Session));
+            keys.extend(lineage::places_of(it).into_iter().map(Key::Place));
             keys.extend(holder(it).map(Key::Caller));
             keys.extend(waiting(memory, &lineage::issued(it)));
         }
@@ -56,7 +57,7 @@ pub fn of_alert(memory: &dyn Memory, question: &Question<'_>) -> Vec<Key> {
 #[derive(Debug, Clone)]
 pub struct Opened {
     /// Under what.
-    pub keys: Vec<CredentialKey>,
+    pub keys: Vec<Key>,
     /// Whose session it is then; it is worth a write only where that one takes roles.
     pub only_if_takes_roles: Option<PrincipalKey>,
 }
@@ -74,11 +75,12 @@ pub fn opened(events: &[&Event]) -> HashMap<CallId, Opened> {
         if !it.call.granted() {
             continue;
         }
-        let keys = lineage::findable(it);
+        let mut keys: Vec<Key> = lineage::findable(it).into_iter().map(Key::Session).collect();
+        keys.extend(lineage::sharing_a_set(it).map(Key::Place));
         if !keys.is_empty() {
             let only_if_takes_roles = holder(it);
             let worth = Opened { keys, only_if_takes_roles };
-            opened.insert(CallId::of_call(&it.call), worth);
+            opened.insert(CallId::of_assumption(it), worth);
         }
     }
     opened

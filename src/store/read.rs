@@ -18,10 +18,9 @@ impl<T: Table> Store<T> {
             Key::Caller(caller) => !is_fresh || was_evicted(memory.caller(caller).is_some()),
             // What is once known of these stays so; and what was not there a moment ago is just
             // what may have come: a session is used within seconds.
-            Key::Session(key) => {
-                let traces = memory.traces();
-                traces.sessions.under(key).is_empty() && traces.places.under(key).is_empty()
-            }
+            Key::Session(key) => memory.traces().sessions.under(key).is_empty(),
+            // Others may have been there too.
+            Key::Place(_) => true,
             Key::Copy(id) => memory.first_copy(id).is_none(),
             Key::Account(account) => !is_fresh && !memory.knows_account(*account),
             Key::Person(name) => !is_fresh && !memory.is_person(name),
@@ -134,7 +133,7 @@ pub(super) fn held(memory: &dyn Memory, key: &Key) -> Option<Body> {
         Key::Copy(id) => memory.first_copy(id).map(Body::Copy),
         Key::Account(account) => memory.knows_account(*account).then_some(Body::Known),
         Key::Person(name) => memory.is_person(name).then_some(Body::Known),
-        Key::Session(key) => {
+        Key::Session(key) | Key::Place(key) => {
             let traces = memory.traces();
             let sessions = traces.sessions.under(key).iter();
             let sessions = sessions.filter_map(|id| Some((*id, traces.sessions.get(id)?.clone())));
@@ -157,7 +156,7 @@ fn put_all(memory: &dyn Memory, news: Vec<(Key, Body)>, overlay: &mut Overlay) {
             }
             (Key::Account(account), Body::Known) => changes.push(Change::KnowAccount(account)),
             (Key::Person(name), Body::Known) => changes.push(Change::KnowPerson(name)),
-            (Key::Session(_), Body::Told(told)) => {
+            (Key::Session(_) | Key::Place(_), Body::Told(told)) => {
                 let traces = memory.traces();
                 for (id, session) in &told.sessions {
                     let mine = traces.sessions.get(id);

@@ -8,12 +8,13 @@ use super::read::held;
 use super::{ATTEMPTS, Body, Item, Key, Known, Store, StoreError, Table, Told, Write, Written};
 use crate::state::{FirstCopy, Memory, Overlay};
 
-/// How long counts are held back when nothing else is to be said of a role or caller.
-const LAZY: SignedDuration = SignedDuration::from_hours(1);
+/// How long counts are held back when nothing else is to be said of a role or caller: no
+/// judgement rests on them, and the first call of the next day takes them along.
+const LAZY: SignedDuration = SignedDuration::from_hours(6);
 /// How long repeats of alerts, and refusals of a role that was refused before, are held back.
 const SOON: SignedDuration = SignedDuration::from_mins(1);
 /// Items written in one batch for no other reason than that they were held back long enough.
-const MOST_DUE: usize = 50;
+pub(super) const MOST_DUE: usize = 50;
 
 /// An item that is being written.
 #[derive(Debug, Clone)]
@@ -168,21 +169,24 @@ impl<T: Table> Store<T> {
                 caller.is_some_and(|it| it.takes_roles())
             };
             let keys = match self.opened.get(&id) {
-                Some(it) if it.only_if_takes_roles.as_ref().is_none_or(takes_roles) => &it.keys,
+                Some(it) if it.only_if_takes_roles.as_ref().is_none_or(takes_roles) => {
+                    it.keys.clone()
+                }
                 Some(_) => continue,
                 // More became known of an earlier call: whoever has its session gets that too.
-                None => &session.keys,
-            };
-            for key in keys.iter().copied().map(Key::Session) {
-                let is_known = self.known.get(&key).is_some_and(|it| it.base.is_some());
-                if is_known || self.opened.contains_key(&id) {
-                    all.entry(key).or_default().sessions.push((id, session.clone()));
+                None => {
+                    let keys = session.keys.iter().copied().map(Key::Session);
+                    let is_there = |key: &Key| Some(self.known.get(key)?.base.is_some());
+                    keys.filter(|key| is_there(key) == Some(true)).collect()
                 }
+            };
+            for key in keys {
+                all.entry(key).or_default().sessions.push((id, session.clone()));
             }
         }
         for (id, place) in changes.traces.told() {
             for key in &place.keys {
-                let told = all.entry(Key::Session(*key)).or_default();
+                let told = all.entry(Key::Place(*key)).or_default();
                 told.places.push((id, place.clone()));
             }
         }

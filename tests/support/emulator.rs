@@ -88,6 +88,8 @@ impl Emulator {
         let process = Command::new(&*EMULATOR)
             .envs(ENVIRONMENT)
             .env("BIND_HOST", "127.0.0.1")
+            // A listener on a port of its own, which no two emulators could share.
+            .env("IOT_MTLS_ENABLED", "0")
             .env("MINISTACK_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", port.to_string())
             // A function inherits it, and finds the services by it.

@@ -2,6 +2,7 @@
 //! for the emulator's own does not: it goes on from the lowest sequence number that is returned,
 //! halves a batch that fails, and gives up a record that fails too often.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_kinesis::types::Record;
@@ -28,7 +29,8 @@ pub struct Mapping<'a> {
 pub struct Delivered {
     pub invocations: u32,
     pub failures: u32,
-    pub doubled: u32,
+    /// Sequence numbers of what was delivered a second time though it was done.
+    pub doubled: BTreeSet<String>,
     /// Sequence numbers that went to the destination for failures.
     pub given_up: Vec<String>,
 }
@@ -44,8 +46,8 @@ impl Mapping<'_> {
             let done = self.invoke(batch);
             if done == batch.len() {
                 if self.random.u8(..) < 32 {
-                    delivered.doubled += 1;
                     assert_eq!(self.invoke(batch), batch.len(), "what was done is done");
+                    delivered.doubled.extend(batch.iter().map(|it| it.sequence_number.clone()));
                 }
                 (at, tries) = (at + done, 0);
                 size = self.random.usize(1..=self.largest_batch);

@@ -24,6 +24,8 @@ pub struct Script {
     pub refuse_once: Vec<String>,
     /// Whether SNS is throttled.
     pub throttled: bool,
+    /// Whether SQS is away.
+    pub queue_away: bool,
     /// Messages that SQS took.
     pub queued: Vec<String>,
 }
@@ -143,6 +145,10 @@ impl Stub {
         }
         if head.to_ascii_lowercase().contains("amazonsqs.sendmessage") {
             let message: serde_json::Value = serde_json::from_str(body).unwrap();
+            if self.script().queue_away {
+                let error = "{\"__type\":\"com.amazonaws.sqs#QueueDoesNotExist\"}";
+                return http("400 Bad Request", "", error);
+            }
             self.script().queued.push(message["MessageBody"].as_str().unwrap().to_owned());
             return http("200 OK", "", "{\"MessageId\":\"1\"}");
         }
