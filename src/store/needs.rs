@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::Key;
-use crate::event::{Assumption, CallerClass, Event, Principal, PrincipalKey, PrincipalKind};
+use crate::event::{Assumption, Event, Principal, PrincipalKey, PrincipalKind};
 use crate::lineage::{self, CallId, CredentialKey};
 use crate::pipeline::Question;
 use crate::state::{Change, Memory, Subject};
@@ -63,10 +63,10 @@ pub struct Opened {
 }
 
 /// The sessions that a batch opens and that may be worth a write each. People's and other
-/// accounts' are: chains begin with them. Machines open nearly all sessions there are, and
-/// hardly any of these takes another role; a role whose sessions were seen to do so is known by
-/// that. The first chain from a machine that never took a role is incomplete elsewhere, and
-/// the machine is new to the role it takes.
+/// accounts' are, for chains begin with them; and those that a role's session opens, for these
+/// are chains. Services and pipelines open nearly all sessions there are, and hardly any of these
+/// takes another role; a role whose sessions were seen to do so is known by that. The first chain
+/// from a machine that never took a role begins elsewhere with the machine's role, unseen.
 #[must_use]
 pub fn opened(events: &[&Event]) -> HashMap<CallId, Opened> {
     let mut opened = HashMap::new();
@@ -86,10 +86,10 @@ pub fn opened(events: &[&Event]) -> HashMap<CallId, Opened> {
     opened
 }
 
-/// Who will call with the session that a machine opens.
+/// Who will call with the session that a service or a pipeline opens.
 fn holder(it: &Assumption) -> Option<PrincipalKey> {
-    let class = it.call.principal.class(it.role_account());
-    let is_machine = matches!(class, CallerClass::Service | CallerClass::Workload);
+    let kind = it.call.principal.kind;
+    let is_machine = matches!(kind, PrincipalKind::Service | PrincipalKind::WebIdentity);
     if !is_machine || !it.call.granted() {
         return None;
     }
