@@ -31,7 +31,10 @@
 //! 6. Secrets do not come out: no `sessionToken` passes [`cloudtrail`], no ExternalId is kept
 //!    in clear.
 //! 7. Text from a log is hostile: it reaches an output only through that output's escaping.
-//! 8. Facts join: commutative, associative, idempotent.
+//! 8. Facts join: commutative, associative, idempotent. Counts are added as increments: they may
+//!    be too high after a crash, never too low for want of a merge.
+//! 9. Nothing that may matter to the next judgement is acknowledged before it is saved, where
+//!    there is a [`store`] to save it in.
 
 pub mod text;
 

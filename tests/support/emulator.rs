@@ -155,6 +155,35 @@ impl Emulator {
         aws_sdk_sqs::Client::from_conf(config.build())
     }
 
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(credentials())
+            .endpoint_url(self.url())
+            .http_client(self.http.clone());
+        aws_sdk_dynamodb::Client::from_conf(config.build())
+    }
+
+    /// A table as the Lambda needs it.
+    pub fn table(&self, name: &str) {
+        use aws_sdk_dynamodb::types::{
+            AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+        };
+        let key = KeySchemaElement::builder().attribute_name("key").key_type(KeyType::Hash);
+        let attribute = AttributeDefinition::builder()
+            .attribute_name("key")
+            .attribute_type(ScalarAttributeType::S);
+        let create = self
+            .dynamodb()
+            .create_table()
+            .table_name(name)
+            .billing_mode(BillingMode::PayPerRequest)
+            .key_schema(key.build().unwrap())
+            .attribute_definitions(attribute.build().unwrap());
+        self.wait(create.send()).unwrap();
+    }
+
     /// A stream that can be used.
     pub fn stream(&self, name: &str, shards: i32) -> String {
         let kinesis = self.kinesis();

@@ -30,22 +30,20 @@ pub(super) async fn import(aws: &Aws, name: &str, memory: &WorkingSet) -> Exit {
     store.set_time(now());
     let (roles, callers) = (parts.roles.len() as u64, parts.callers.len() as u64);
     let mut chunks: Vec<Overlay> = Vec::new();
-    let mut roles_left = parts.roles.into_iter().peekable();
-    while roles_left.peek().is_some() {
-        let roles = roles_left.by_ref().take(CHUNK).collect();
-        chunks.push(Overlay { roles, ..Overlay::default() });
+    for some in parts.roles.chunks(CHUNK) {
+        let mut chunk = Overlay::default();
+        chunk.roles.extend(some.iter().cloned());
+        chunks.push(chunk);
     }
-    let mut callers_left = parts.callers.into_iter().peekable();
-    while callers_left.peek().is_some() {
-        let callers = callers_left.by_ref().take(CHUNK).collect();
-        chunks.push(Overlay { callers, ..Overlay::default() });
+    for some in parts.callers.chunks(CHUNK) {
+        let mut chunk = Overlay::default();
+        chunk.callers.extend(some.iter().cloned());
+        chunks.push(chunk);
     }
-    let (accounts, people) = (parts.accounts, parts.people);
-    chunks.push(Overlay {
-        accounts: accounts.into_iter().collect(),
-        people: people.into_iter().collect(),
-        ..Overlay::default()
-    });
+    let mut names = Overlay::default();
+    names.accounts.extend(parts.accounts);
+    names.people.extend(parts.people);
+    chunks.push(names);
     // Nothing is known of the table: what is in it already is joined, and not overwritten.
     let nothing = WorkingSet::default();
     for chunk in &mut chunks {

@@ -1,0 +1,174 @@
+//! Two environments over one table, on the emulator: the built function, killed and restarted.
+#![cfg(feature = "aws")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::disallowed_methods,
+    reason = "a test may fail loudly, and its clock decides nothing"
+)]
+
+#[path = "support/mapping.rs"]
+#[allow(dead_code, reason = "shards are delivered by several environments here")]
+mod mapping;
+#[path = "support/stub.rs"]
+#[allow(dead_code, reason = "of the stub only the runtime API is used here")]
+mod stub;
+mod support;
+
+use std::collections::BTreeSet;
+
+use aws_sdk_kinesis::types::Record;
+use mapping::Mapping;
+use serde_json::Value;
+use stub::{Running, Stub};
+use support::emulator::{Emulator, PATIENCE};
+use support::{finish, fixture, run};
+
+/// What a reader joins alerts by: who, which role, which rule.
+fn kinds(alert: &str) -> BTreeSet<(String, String, String)> {
+    let alert: Value = serde_json::from_str(alert).unwrap();
+    let findings = alert["findings"].as_array().unwrap().iter();
+    let kind = |finding: &Value| {
+        let rule = finding["rule"].as_str().unwrap().to_owned();
+        let role = if rule == "role_enumeration" { "" } else { &*alert["role"]["arn"].to_string() };
+        (alert["principal"]["id"].to_string(), role.to_owned(), rule)
+    };
+    findings.map(kind).collect()
+}
+
+/// One of the two environments.
+struct Environment {
+    stub: Stub,
+    running: Running,
+}
+
+impl Environment {
+    fn start(emulator: &Emulator, topic: &str) -> Self {
+        let stub = Stub::start();
+        let url = emulator.url();
+        let settings = [
+            ("ROLEWATCH_TOPICS", topic),
+            ("ROLEWATCH_TABLE", "rolewatch"),
+            ("AWS_ENDPOINT_URL", &url),
+        ];
+        let running = stub.bootstrap(&settings);
+        Self { stub, running }
+    }
+}
+
+/// Delivers the shards, whichever has the earliest record next, each batch to either environment.
+/// Either may be killed between two batches.
+fn deliver(emulator: &Emulator, topic: &str, shards: &[Vec<Record>], random: &mut fastrand::Rng) {
+    let mut environments = [(); 2].map(|()| Environment::start(emulator, topic));
+    let mut at = vec![0; shards.len()];
+    loop {
+        let open = (0..shards.len()).filter(|shard| at[*shard] < shards[*shard].len());
+        let left = |shard: &usize| shards[*shard].len() - at[*shard];
+        let Some(shard) = open.max_by_key(left) else { return };
+        let one = &mut environments[random.usize(..2)];
+        if random.u8(..8) == 0 {
+            let before = std::mem::replace(one, Environment::start(emulator, topic));
+            before.running.end();
+        }
+        let end = (at[shard] + random.usize(1..6)).min(shards[shard].len());
+        let random = random.fork();
+        let mut mapping =
+            Mapping { stub: &one.stub, random, largest_batch: 6, time: PATIENCE, tries: 3 };
+        let delivered = mapping.deliver(&shards[shard][at[shard]..end], |_| {});
+        assert_eq!(delivered.given_up, Vec::<String>::new());
+        at[shard] = end;
+    }
+}
+
+#[test]
+fn two_environments_that_are_killed_at_random_miss_no_known_alert() {
+    for (seed, name) in [(1, "unexpected-principal"), (2, "role-enumeration"), (3, "dormant-role")]
+    {
+        let emulator = Emulator::start();
+        emulator.table("rolewatch");
+        emulator.stream("trail", 2);
+        let (topic, queue) = emulator.topic_into_queue("alerts");
+        let story = fixture(name).join("events.jsonl");
+        let text = std::fs::read_to_string(&story).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let (history, end) = lines.split_at(lines.len() - 30);
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut from = vec![0, 0];
+        for part in [history, end] {
+            for line in part {
+                // One role's records are on both shards.
+                emulator.put("trail", ["a", "c"][random.usize(..2)], line.as_bytes());
+            }
+            let shards = emulator.records("trail");
+            let new: Vec<Vec<Record>> =
+                shards.iter().zip(&from).map(|(all, from)| all[*from..].to_vec()).collect();
+            deliver(&emulator, &topic, &new, &mut random);
+            from = shards.iter().map(Vec::len).collect();
+        }
+        assert!(from.iter().all(|count| *count > 10), "{from:?}");
+        let replayed = run(["replay", "--format", "jsonl", story.to_str().unwrap()]);
+        let known: BTreeSet<_> = replayed.out.lines().flat_map(kinds).collect();
+        let received = emulator.drain(&queue);
+        let told: BTreeSet<_> = received.iter().flat_map(|alert| kinds(alert)).collect();
+        assert!(known.is_subset(&told), "{name}: known {known:#?}\ntold {told:#?}");
+        for alert in &received {
+            assert!(!kinds(alert).is_disjoint(&known), "{name}: nobody can join {alert}");
+        }
+    }
+}
+
+/// What a replay has learned is in the table, in the same words; the same again adds no value.
+#[test]
+fn a_baseline_is_imported_and_shown() {
+    let emulator = Emulator::start();
+    emulator.table("rolewatch");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("baseline.json");
+    let (file, story) = (file.to_str().unwrap(), fixture("dormant-role/events.jsonl"));
+    let learned = run(["replay", "--save-baseline", file, story.to_str().unwrap()]);
+    assert_eq!(learned.status, 0, "{}", learned.err);
+    let import = ["baseline", "import", "--baseline", file, "--table", "rolewatch"];
+    let imported = finish(emulator.rolewatch(&import).output().unwrap());
+    assert_eq!(imported.status, 0, "{}", imported.err);
+    assert!(imported.err.contains("are in table rolewatch"), "{}", imported.err);
+    let show = ["baseline", "show", "--table", "rolewatch"];
+    let listed = finish(emulator.rolewatch(&show).output().unwrap());
+    assert_eq!(listed.out, run(["baseline", "show", file]).out);
+    for role in ["BreakGlass", "arn:aws:iam::111122223333:role/emergency/BreakGlass"] {
+        let show = ["baseline", "show", "--table", "rolewatch", role];
+        let shown = finish(emulator.rolewatch(&show).output().unwrap());
+        assert_eq!(shown.out, run(["baseline", "show", file, role]).out);
+        assert!(!shown.out.is_empty());
+    }
+}
+
+/// A table that is not there holds everything up, and says so; then it is there.
+#[test]
+fn a_missing_table_gives_every_batch_back_until_it_is_there() {
+    let emulator = Emulator::start();
+    emulator.stream("trail", 1);
+    let (topic, queue) = emulator.topic_into_queue("alerts");
+    let story = std::fs::read_to_string(fixture("root/events.jsonl")).unwrap();
+    story.lines().for_each(|line| emulator.put("trail", "a", line.as_bytes()));
+    let shard = emulator.records("trail").remove(0);
+    let environment = Environment::start(&emulator, &topic);
+    let random = fastrand::Rng::with_seed(1);
+    let stub = &environment.stub;
+    let mut mapping = Mapping { stub, random, largest_batch: 100, time: PATIENCE, tries: 50 };
+    let mut is_there = false;
+    let delivered = mapping.deliver(&shard, |_| {
+        assert_eq!(emulator.drain(&queue), Vec::<String>::new());
+        if !is_there {
+            emulator.table("rolewatch");
+            is_there = true;
+        }
+    });
+    assert!(delivered.failures >= 1 && delivered.given_up.is_empty(), "{delivered:?}");
+    assert!(!emulator.drain(&queue).is_empty());
+    let lines = environment.running.end();
+    let causes: Vec<&str> = lines.iter().filter_map(|line| line["cause"].as_str()).collect();
+    assert!(causes.iter().any(|it| it.contains("there is no table rolewatch")), "{causes:?}");
+}
