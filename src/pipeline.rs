@@ -1,11 +1,10 @@
 //! The transaction: judge a batch over an overlay, publish, save, and only then remember and
 //! acknowledge.
 //!
-//! Where a store is shared with other processes, a batch begins with what they have saved; and
-//! before an alert goes out the store is asked once more, and the batch judged again if it has
-//! something new to say. Where another process saved between judging and saving, each may have
-//! seen a part of what only both parts together show: then the batch is judged once more over
-//! what was saved, and what that finds goes out too.
+//! Where a store is shared, a batch begins with what others have saved; before an alert goes out
+//! the store is asked once more, and the batch judged again if it has news. Where another process
+//! saved between judging and saving, each may have seen a part of what only both together show:
+//! then the batch is judged once more over what was saved, and what that finds goes out too.
 //!
 //! The ports are what the transaction needs of the world. They are asynchronous, for a Lambda
 //! waits for its topics; a replay's are ready at once and [`run_batch`] drives them without a
@@ -235,10 +234,9 @@ async fn transact_by<M: Remember, T: Topics, D: DeadLetters, B: Baselines>(
     report: &mut Report,
 ) -> Result<(), Failure<T::Error, D::Error, B::Error>> {
     let Ports { topics, letters, baselines } = ports;
-    let (mut judged, overlay) = match informed(&decide, memory, units, baselines).await {
-        Ok(judged) => judged,
-        Err(cause) => return Err(Failure { unit: 0, cause: Cause::Load(cause) }),
-    };
+    let informed = informed(&decide, memory, units, baselines).await;
+    let (mut judged, overlay) =
+        informed.map_err(|cause| Failure { unit: 0, cause: Cause::Load(cause) })?;
     let mut failure = publish(&judged, topics).await.err();
     let published = failure.as_ref().map_or(units.len(), |failure| failure.unit);
     for (at, unit) in judged.iter().enumerate().take(published) {
@@ -254,10 +252,8 @@ async fn transact_by<M: Remember, T: Topics, D: DeadLetters, B: Baselines>(
     judged.truncate(done);
     let mut overlay =
         if done == units.len() { overlay } else { replayed(memory, &judged).into_overlay() };
-    let was_crossed = match baselines.save(memory, &mut overlay).await {
-        Ok(was_crossed) => was_crossed,
-        Err(cause) => return Err(Failure { unit: 0, cause: Cause::Save(cause) }),
-    };
+    let saved = baselines.save(memory, &mut overlay).await;
+    let was_crossed = saved.map_err(|cause| Failure { unit: 0, cause: Cause::Save(cause) })?;
     if was_crossed {
         memory.commit(overlay.take_baselines());
         let units = units.get(..done).unwrap_or(units);
@@ -335,9 +331,8 @@ async fn second_look<M: Remember, T: Topics, D, B: Baselines>(
         }
     }
     let mut overlay = state.into_overlay();
-    if let Err(cause) = baselines.save(memory, &mut overlay).await {
-        return Err(Failure { unit: 0, cause: Cause::Save(cause) });
-    }
+    let saved = baselines.save(memory, &mut overlay).await;
+    saved.map_err(|cause| Failure { unit: 0, cause: Cause::Save(cause) })?;
     memory.commit(overlay);
     Ok(())
 }
