@@ -30,6 +30,8 @@ pub mod text;
 
 pub mod id;
 
+pub mod glob;
+
 pub mod severity;
 
 pub mod event;
