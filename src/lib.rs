@@ -36,6 +36,8 @@ pub mod severity;
 
 pub mod event;
 
+pub mod trust;
+
 pub mod config;
 
 pub mod cloudtrail;
