@@ -1,5 +1,6 @@
 //! An alert: everything found about one call, in the form that the contract promises.
 
+mod chain;
 mod mitre;
 mod native;
 pub mod ocsf;
@@ -18,6 +19,7 @@ use crate::rules;
 use crate::severity::Severity;
 use crate::text::{Text, inline};
 
+pub use chain::{ChainView, LinkView};
 pub use native::to_line;
 
 /// The version of the form.
@@ -57,6 +59,9 @@ pub struct Alert {
     pub mfa: &'static str,
     /// What is wrong, most urgent first.
     pub findings: Vec<FindingView>,
+    /// Where the call came from, for a call for a role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chain: Option<ChainView>,
     /// The record it is about.
     pub event: EventView,
     /// Similar alerts counted since the last message.
@@ -235,6 +240,7 @@ impl Alert {
             outcome: OutcomeView { granted: call.granted(), error },
             mfa: call.mfa.as_str(),
             findings: findings.into_iter().map(finding_view).collect(),
+            chain: None,
             event: EventView {
                 id: call.event_id().cloned(),
                 shared_id: call.shared_id.clone(),

@@ -55,6 +55,8 @@ pub enum Dimension {
     WithoutMfa,
     /// Of a role: the roles whose sessions take it.
     Issuer,
+    /// Of a role: how deep the chains are that end in it.
+    Depth,
     /// Of a role or a caller: families of user agents.
     UserAgent,
     /// Of a caller: the roles it takes.
@@ -65,7 +67,7 @@ pub enum Dimension {
 
 impl Dimension {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Principal,
         Self::Account,
         Self::Network,
@@ -75,6 +77,7 @@ impl Dimension {
         Self::Mfa,
         Self::WithoutMfa,
         Self::Issuer,
+        Self::Depth,
         Self::UserAgent,
         Self::Role,
         Self::Call,
@@ -93,6 +96,7 @@ impl Dimension {
             Self::Mfa => ("state of MFA", "states of MFA"),
             Self::WithoutMfa => ("principal without MFA", "principals without MFA"),
             Self::Issuer => ("role taken from", "roles taken from"),
+            Self::Depth => ("depth of chains", "depths of chains"),
             Self::UserAgent => ("user agent", "user agents"),
             Self::Role => ("role", "roles"),
             Self::Call => ("kind of call", "kinds of calls"),

@@ -2,6 +2,7 @@
 
 mod baseline;
 mod config;
+mod explain;
 mod replay;
 mod rules;
 
@@ -41,6 +42,8 @@ struct Cli {
 enum Command {
     /// Replay CloudTrail logs in event-time order and print alerts
     Replay(replay::Args),
+    /// Explain one event: where it came from, what came of it, and what each rule thought
+    Explain(explain::Args),
     /// Check expectations (rolewatch.toml)
     Config(config::Args),
     /// Show what is normal
@@ -54,6 +57,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let exit = match Cli::parse().command {
         Command::Replay(args) => replay::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Baseline(args) => baseline::run(&args),
         Command::Rules(args) => rules::run(&args),

@@ -1,5 +1,7 @@
 //! One event against the state: the product in one function.
 
+mod follow;
+
 use std::sync::Arc;
 
 use crate::alert::{Alert, Message, is_about_caller};
@@ -11,12 +13,16 @@ use crate::event::{
     Assumption, Event, ExternalIdUse, Principal, PrincipalKind, SignIn, SignInKind,
 };
 use crate::finding::{Finding, Ground, worst};
+use crate::lineage::Lineage;
 use crate::profile;
 use crate::rules::{self, Case};
 use crate::severity::Severity;
 use crate::state::{Change, Changes, FirstCopy, SharedCall, State, Subject};
 use crate::surprise::{Surprise, is_person};
 use crate::text::Text;
+
+use follow::Traced;
+pub use follow::{advance, trace_of};
 
 /// How a decision is to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +51,27 @@ pub struct Judged {
     pub alert: Option<Box<Alert>>,
     /// Whether an alert was found and counted as the repeat of one that is out.
     pub repeat: bool,
+    /// What was found, whether it goes out or is counted.
+    pub findings: Vec<Finding>,
+    /// How unlike its role's baseline the call is; absent where none was used.
+    pub surprise: Option<Surprise>,
     /// What to remember once the alert is out.
     pub changes: Changes,
+    /// Earlier calls of which this record told what was missing.
+    pub late: Vec<Late>,
+}
+
+/// What a record completes beside its own call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Late {
+    /// The id of the alerts about that call.
+    pub alert_id: String,
+    /// A further revision of its alert.
+    pub alert: Option<Box<Alert>>,
+    /// Whether an alert was found and counted as the repeat of one that is out.
+    pub repeat: bool,
+    /// What was found, whether it goes out or is counted.
+    pub findings: Vec<Finding>,
 }
 
 /// Judges one event. Changes nothing: what is to be remembered is returned.
@@ -56,20 +81,31 @@ pub fn judge(state: &State<'_>, config: &Config, event: &Event, mode: Mode) -> V
     if state.has_seen(&call.key) {
         return Verdict::Duplicate;
     }
-    let event = &with_known_name(state, event);
+    let Traced { event, lineage } = follow::traced(state, with_known_name(state, event));
+    let (event, lineage) = (&event, lineage.as_ref());
     let first = match event {
         Event::Assumption(it) => first_copy(state, it),
         Event::TrustChange(_) | Event::SignIn(_) => None,
     };
     let found = match mode {
-        Mode::Watch => find(state, config, event, first.as_deref()),
+        Mode::Watch => {
+            // What the first copy taught is not news to ask about again.
+            let surprise = match &first {
+                Some(first) => first.surprise.clone(),
+                None => surprise(state, event),
+            };
+            find(state, config, event, lineage, surprise)
+        }
         Mode::Learn => Found::default(),
     };
     let mut judged = match first {
-        None => fresh(state, event, found),
-        Some(first) => copy(state, event, found, &first),
+        None => fresh(state, event, lineage, found),
+        Some(first) => copy(state, event, lineage, found, &first),
     };
+    judged.joined |= is_console_switch(event);
     judged.changes.push(Change::Saw(call.key.clone()));
+    judged.changes.push(Change::Reached(call.time));
+    judged.changes.extend(follow::told(event));
     judged.changes.extend(refusal(event));
     judged.changes.extend(name(state, event));
     Verdict::Judged(judged)
@@ -81,13 +117,22 @@ fn first_copy(state: &State<'_>, it: &Assumption) -> Option<Arc<FirstCopy>> {
     first.call.is_shared_with(&SharedCall::of(it)).then_some(first)
 }
 
+/// Whether a record is of a switch of role in the console: there are records of the assumption
+/// itself, and they are the ones that are counted.
+fn is_console_switch(event: &Event) -> bool {
+    let Event::SignIn(it) = event else { return false };
+    matches!(it.kind, SignInKind::SwitchRole { .. }) && it.call.granted()
+}
+
 /// A call of which this is the first copy, or the only one.
-fn fresh(state: &State<'_>, event: &Event, found: Found) -> Judged {
+fn fresh(state: &State<'_>, event: &Event, lineage: Option<&Lineage>, found: Found) -> Judged {
     let decided = Decision::of(state, event, found);
     let mut changes = Changes::new();
     if decided.teaches {
-        changes.extend(lessons(event));
+        changes.extend(lessons(event, lineage));
     }
+    let revision = u32::from(decided.is_sent());
+    changes.extend(follow::remember(state, event, lineage, revision, &decided.found));
     if let (Event::Assumption(it), Some(shared_id)) = (event, &event.call().shared_id)
         && state.first_copy(shared_id).is_none()
     {
@@ -99,41 +144,39 @@ fn fresh(state: &State<'_>, event: &Event, found: Found) -> Judged {
                 // Of a complete copy nobody will ask again.
                 surprise: decided.found.surprise.clone().filter(|_| !complete),
                 complete,
-                revision: u32::from(decided.is_sent()),
+                revision,
                 findings: decided.found.findings.clone(),
             },
         });
     }
-    decided.into_judged(event, 1, false, changes)
+    decided.into_judged(event, lineage, 1, false, changes)
 }
 
 /// A further copy of a call. One that names the caller in full completes one that did not: what
 /// only it can show is learned, and what only now becomes true goes out as the next revision.
-fn copy(state: &State<'_>, event: &Event, found: Found, first: &FirstCopy) -> Judged {
-    let nothing = Judged { joined: true, alert: None, repeat: false, changes: Changes::new() };
+fn copy(
+    state: &State<'_>,
+    event: &Event,
+    lineage: Option<&Lineage>,
+    found: Found,
+    first: &FirstCopy,
+) -> Judged {
+    let nothing = Judged::silent(true, Changes::new());
     let (Event::Assumption(it), Some(shared_id)) = (event, &event.call().shared_id) else {
         return nothing;
     };
     if first.complete || it.call.principal.kind == PrincipalKind::AwsAccount {
         return nothing;
     }
-    let worse = |new: &Finding| {
-        let known = first.findings.iter().find(|old| old.rule == new.rule);
-        known.is_none_or(|old| old.severity < new.severity)
-    };
-    let (news, mut all): (Vec<Finding>, _) =
-        (found.findings.iter().filter(|it| worse(it)).cloned().collect(), first.findings.clone());
-    all.retain(|old| news.iter().all(|new| new.rule != old.rule));
-    let is_news = !news.is_empty();
-    all.extend(news);
-    rules::sort(&mut all);
-    let findings = if is_news { all.clone() } else { Vec::new() };
+    let (all, findings) = with_news(&first.findings, found.findings);
     let decided = Decision::of(state, event, Found { findings, surprise: found.surprise });
     let mut changes = Changes::new();
     if all.is_empty() {
-        changes.extend(completing_lessons(it));
+        changes.extend(completing_lessons(it, lineage));
     }
     let revision = first.revision + u32::from(decided.is_sent());
+    let known = Found { findings: all, surprise: first.surprise.clone() };
+    changes.extend(follow::remember(state, event, lineage, revision, &known));
     changes.push(Change::SawCopy {
         shared_id: shared_id.clone(),
         copy: FirstCopy {
@@ -141,10 +184,56 @@ fn copy(state: &State<'_>, event: &Event, found: Found, first: &FirstCopy) -> Ju
             surprise: None,
             complete: true,
             revision,
-            findings: all,
+            findings: known.findings,
         },
     });
-    decided.into_judged(event, revision.max(1), true, changes)
+    decided.into_judged(event, lineage, revision.max(1), true, changes)
+}
+
+/// All findings on a call of which `old` were found before; and what has to be judged again: all
+/// of them if something is new or worse, else nothing.
+fn with_news(old: &[Finding], found: Vec<Finding>) -> (Vec<Finding>, Vec<Finding>) {
+    let is_news = |new: &Finding| {
+        let known = old.iter().find(|old| old.rule == new.rule);
+        known.is_none_or(|old| old.severity < new.severity)
+    };
+    let news: Vec<Finding> = found.into_iter().filter(is_news).collect();
+    if news.is_empty() {
+        return (old.to_vec(), news);
+    }
+    let mut all = old.to_vec();
+    all.retain(|old| news.iter().all(|new| new.rule != old.rule));
+    all.extend(news);
+    rules::sort(&mut all);
+    (all.clone(), all)
+}
+
+impl Judged {
+    /// Nothing has to go out.
+    fn silent(joined: bool, changes: Changes) -> Self {
+        Self {
+            joined,
+            alert: None,
+            repeat: false,
+            findings: Vec::new(),
+            surprise: None,
+            changes,
+            late: Vec::new(),
+        }
+    }
+
+    /// Everything that has to go out, in order.
+    pub fn alerts(&self) -> impl Iterator<Item = &Alert> {
+        let late = self.late.iter().filter_map(|it| it.alert.as_deref());
+        self.alert.as_deref().into_iter().chain(late)
+    }
+
+    /// How many alerts were found and counted as repeats.
+    #[must_use]
+    pub fn repeats(&self) -> u64 {
+        let late = self.late.iter().map(|it| u64::from(it.repeat));
+        u64::from(self.repeat) + late.sum::<u64>()
+    }
 }
 
 /// What is done about the findings on one call.
@@ -179,12 +268,14 @@ impl Decision {
     fn into_judged(
         self,
         event: &Event,
+        lineage: Option<&Lineage>,
         revision: u32,
         joined: bool,
         mut changes: Changes,
     ) -> Judged {
+        let Found { findings, surprise } = self.found;
         let Some((subject, key, severity, repeat)) = self.fold else {
-            return Judged { joined, alert: None, repeat: false, changes };
+            return Judged { surprise, ..Judged::silent(joined, changes) };
         };
         let call = event.call();
         let message = match repeat.clone() {
@@ -199,15 +290,10 @@ impl Decision {
         let is_repeat = repeat == Repeat::Count;
         let event_id = call.event_id().cloned();
         changes.push(Change::Fold { subject, key, severity, time: call.time, event_id, repeat });
-        let alert = message.and_then(|message| {
-            Alert::new(
-                event,
-                self.found.findings,
-                self.found.surprise.map(|it| it.total()),
-                message,
-            )
-        });
-        Judged { joined, alert: alert.map(Box::new), repeat: is_repeat, changes }
+        let bits = surprise.as_ref().map(Surprise::total);
+        let alert = message.and_then(|message| Alert::new(event, findings.clone(), bits, message));
+        let alert = alert.map(|alert| Box::new(alert.with_chain(lineage)));
+        Judged { joined, alert, repeat: is_repeat, findings, surprise, changes, late: Vec::new() }
     }
 }
 
@@ -241,23 +327,44 @@ struct Found {
     surprise: Option<Surprise>,
 }
 
+/// What is normal for the role that an event is about, and for its caller.
+struct Habitual {
+    role: Option<Arc<RoleBaseline>>,
+    caller: Option<Arc<Caller>>,
+}
+
+impl Habitual {
+    fn of(state: &State<'_>, event: &Event) -> Self {
+        let caller = event.call().principal.key().and_then(|key| state.caller(&key));
+        let Event::Assumption(it) = event else { return Self { role: None, caller } };
+        let role = it.role().and_then(|role| state.role(role));
+        Self { role: role.filter(|role| !role.is_of_another(it.role_id())), caller }
+    }
+}
+
+/// How unlike its role's baseline a call is.
+fn surprise(state: &State<'_>, event: &Event) -> Option<Surprise> {
+    let Event::Assumption(it) = event else { return None };
+    let Habitual { role, caller } = Habitual::of(state, event);
+    Surprise::of(it, role.as_deref(), caller.as_deref())
+}
+
 /// Everything that is wrong with an event: what the rules find, less what is exempt, raised to
 /// the floor declared for the role.
-fn find(state: &State<'_>, config: &Config, event: &Event, first: Option<&FirstCopy>) -> Found {
+fn find(
+    state: &State<'_>,
+    config: &Config,
+    event: &Event,
+    lineage: Option<&Lineage>,
+    surprise: Option<Surprise>,
+) -> Found {
     let call = event.call();
     let assumption = match event {
         Event::Assumption(it) => Some(it),
         Event::TrustChange(_) | Event::SignIn(_) => None,
     };
     let arn = assumption.and_then(Assumption::role);
-    let role = arn
-        .and_then(|role| state.role(role))
-        .filter(|role| !role.is_of_another(assumption.and_then(Assumption::role_id)));
-    let caller = call.principal.key().and_then(|key| state.caller(&key));
-    let surprise = match first {
-        Some(first) => first.surprise.clone(),
-        None => assumption.and_then(|it| Surprise::of(it, role.as_deref(), caller.as_deref())),
-    };
+    let Habitual { role, caller } = Habitual::of(state, event);
     let expected = arn.map(|role| config.expected(role)).unwrap_or_default();
     let case = Case {
         event,
@@ -269,6 +376,7 @@ fn find(state: &State<'_>, config: &Config, event: &Event, first: Option<&FirstC
         knows_account: call.principal.account.is_some_and(|it| state.knows_account(it)),
         bears_anothers_name: assumption
             .is_some_and(|it| bears_anothers_name(state, it, surprise.as_ref())),
+        lineage,
         is_context: false,
     };
     let accepted =
@@ -393,7 +501,7 @@ fn telling_network(state: &State<'_>, event: &Event) -> String {
 
 /// What an event teaches when nothing is wrong with it. A refused call teaches nothing: whoever
 /// is refused could otherwise write the baseline.
-fn lessons(event: &Event) -> Changes {
+fn lessons(event: &Event, lineage: Option<&Lineage>) -> Changes {
     let call = event.call();
     if !call.granted() {
         return Changes::new();
@@ -401,7 +509,7 @@ fn lessons(event: &Event) -> Changes {
     let key = call.principal.key();
     match event {
         Event::Assumption(it) => {
-            let mut changes = role_lesson(it, profile::of_role(it));
+            let mut changes = role_lesson(it, profile::of_role(it, lineage));
             let values = profile::of_caller(it);
             changes.extend(key.map(|caller| Change::LearnCaller {
                 caller,
@@ -428,10 +536,14 @@ fn lessons(event: &Event) -> Changes {
 }
 
 /// What the fuller copy of a call teaches beside what the poorer copy did.
-fn completing_lessons(it: &Assumption) -> Changes {
-    let mut values = profile::of_role(it);
-    values.retain(|(dimension, _)| {
-        matches!(dimension, Dimension::Mfa | Dimension::WithoutMfa | Dimension::Issuer)
+fn completing_lessons(it: &Assumption, lineage: Option<&Lineage>) -> Changes {
+    let mut values = profile::of_role(it, lineage);
+    // Of a user's call the poorer copy told the depth too.
+    let is_session = it.call.principal.kind == PrincipalKind::Role;
+    values.retain(|(dimension, _)| match dimension {
+        Dimension::Mfa | Dimension::WithoutMfa | Dimension::Issuer => true,
+        Dimension::Depth => is_session,
+        _ => false,
     });
     if it.call.granted() { role_lesson(it, values) } else { Changes::new() }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::id::{AccessKeyId, AccountId, Address, EventId, ExternalId, RoleArn, UniqueId};
@@ -66,15 +66,19 @@ pub enum EventKey {
     Digest([u8; 16]),
 }
 
+/// The name of an API that is read. A type of its own, so that serde does not try to borrow it.
+pub type ApiName = &'static str;
+
 /// What every event has: who called, when, from where, and how it ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Call {
     /// Identity of the record, for dropping duplicates.
     pub key: EventKey,
     /// Shared by the copies of one call that several accounts received.
     pub shared_id: Option<EventId>,
     /// The API's name, as CloudTrail writes it.
-    pub name: &'static str,
+    #[serde(deserialize_with = "known_name")]
+    pub name: ApiName,
     /// When the call was made.
     pub time: Timestamp,
     /// The region that served it.
@@ -91,6 +95,15 @@ pub struct Call {
     pub user_agent: Text,
     /// How it ended.
     pub outcome: Outcome,
+}
+
+/// Reads the name of a call that was remembered. Only assumptions are.
+fn known_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static str, D::Error> {
+    const NAMES: [&str; 4] =
+        ["AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "AssumeRoot"];
+    let name = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+    let known = NAMES.into_iter().find(|known| *known == name);
+    known.ok_or_else(|| serde::de::Error::custom("not the name of an assumption"))
 }
 
 impl Call {
@@ -129,7 +142,7 @@ impl Call {
 }
 
 /// How a call ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// It did what was asked.
     Granted,
@@ -139,12 +152,15 @@ pub enum Outcome {
 
 /// Multi-factor authentication of a call. Absence is a claim of its own: what a record cannot
 /// tell is [`Mfa::Unknown`], and no rule fires on that.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Mfa {
     /// Proved for this very call.
     Present,
-    /// Known to be missing.
+    /// Known to be missing: for this call or, where a session of a role made it, at the origin
+    /// of that session.
     Absent,
+    /// Proved at an earlier hop of the chain that led to this call.
+    Inherited,
     /// This record cannot tell: another account's copy, an identity provider, a role session.
     Unknown,
     /// A service made the call; there is nobody to ask for a second factor.
@@ -158,6 +174,7 @@ impl Mfa {
         match self {
             Self::Present => "present",
             Self::Absent => "absent",
+            Self::Inherited => "inherited",
             Self::Unknown => "unknown",
             Self::NotApplicable => "not_applicable",
         }
@@ -165,7 +182,7 @@ impl Mfa {
 }
 
 /// A call that asked for a role's credentials, or for root's of a member account.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Assumption {
     /// Who, when, from where, how it ended.
     pub call: Call,
@@ -178,7 +195,7 @@ pub struct Assumption {
 }
 
 /// What an assumption asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Target {
     /// A role, with its unique id where the answer told it.
     Role {
@@ -239,7 +256,7 @@ impl Assumption {
 }
 
 /// The session an assumption asked for and, on a grant, got.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Session {
     /// `roleSessionName`.
     pub name: Option<Text>,
@@ -253,7 +270,7 @@ pub struct Session {
 
 /// The ExternalId of an assumption. That none was sent is itself a value; a denial does not
 /// tell what was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ExternalIdUse {
     /// The record has no request parameters.
     Unknown,

@@ -186,6 +186,19 @@ fn is_unique_id(s: &str) -> bool {
         && s.bytes().any(|b| b.is_ascii_uppercase())
 }
 
+impl Serialize for ExternalId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_hex())
+    }
+}
+
+impl<'de> Deserialize<'de> for ExternalId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let digits = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Self::from_hex(&digits).map_err(serde::de::Error::custom)
+    }
+}
+
 /// The SHA-256 of an ExternalId.
 ///
 /// An ExternalId is a secret shared between two companies, so it is hashed where it is read and
@@ -245,7 +258,7 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 /// Where a call came from, as `sourceIPAddress` tells it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Address {
     /// A legal IPv4 or IPv6 address.
     Ip(IpAddr),

@@ -38,6 +38,8 @@ pub mod event;
 
 pub mod trust;
 
+pub mod lineage;
+
 pub mod config;
 
 pub mod cloudtrail;

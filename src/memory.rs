@@ -12,8 +12,9 @@ use jiff::Timestamp;
 use crate::baseline::{Caller, RoleBaseline};
 use crate::event::{EventKey, PrincipalKey};
 use crate::id::{AccountId, EventId, RoleArn};
+use crate::lineage::{CallId, Place, Session};
 use crate::pipeline::Remember;
-use crate::state::{FirstCopy, Memory, Overlay};
+use crate::state::{FirstCopy, Lost, Memory, Overlay, TraceBounds, Traces, Waiter};
 
 /// How much is remembered at most.
 #[derive(Debug, Clone, Copy)]
@@ -25,13 +26,16 @@ pub struct Bounds {
     pub recent: usize,
     /// Known accounts, and known names of people.
     pub names: usize,
+    /// Live sessions, and calls that wait for the record of theirs.
+    pub traces: TraceBounds,
 }
 
 impl Default for Bounds {
     /// Half a million values each for roles and callers, about 300 MB when both are full: some
     /// twenty thousand roles with three principals and eight networks.
     fn default() -> Self {
-        Self { weight: 500_000, recent: 100_000, names: 100_000 }
+        let traces = TraceBounds { sessions: 1_000_000, waiting: 20_000 };
+        Self { weight: 500_000, recent: 100_000, names: 100_000, traces }
     }
 }
 
@@ -45,6 +49,7 @@ pub struct WorkingSet {
     copies: Fifo<EventId, Arc<FirstCopy>>,
     accounts: DashMap<AccountId, ()>,
     people: DashSet<Arc<str>>,
+    traces: Traces,
     evicted: AtomicU64,
 }
 
@@ -66,6 +71,7 @@ impl WorkingSet {
             copies: Fifo::default(),
             accounts: DashMap::new(),
             people: DashSet::new(),
+            traces: Traces::default(),
             evicted: AtomicU64::new(0),
         }
     }
@@ -98,6 +104,7 @@ impl WorkingSet {
                 self.people.insert(name);
             }
         }
+        self.traces.take_in(overlay.traces, self.bounds.traces);
         let evicted = self.roles.evict(self.bounds.weight) + self.callers.evict(self.bounds.weight);
         self.evicted.fetch_add(evicted, Ordering::Relaxed);
     }
@@ -106,6 +113,12 @@ impl WorkingSet {
     #[must_use]
     pub fn evicted(&self) -> u64 {
         self.evicted.load(Ordering::Relaxed)
+    }
+
+    /// Sessions and waiting calls that went without having been of use.
+    #[must_use]
+    pub fn lost(&self) -> Lost {
+        self.traces.lost
     }
 
     /// What all roles and all callers weigh, in values.
@@ -135,6 +148,10 @@ impl WorkingSet {
             people,
             recent: self.seen.order.iter().cloned().collect(),
             copies: copies.filter_map(|id| Some((id.clone(), self.first_copy(id)?))).collect(),
+            sessions: self.traces.sessions.sorted(),
+            waiting: self.traces.waiting.sorted(),
+            places: self.traces.places.sorted(),
+            now: self.traces.now,
         }
     }
 
@@ -150,6 +167,11 @@ impl WorkingSet {
         parts.recent.into_iter().for_each(|key| memory.seen.insert(key, (), bounds.recent));
         let copies = parts.copies.into_iter();
         copies.for_each(|(id, copy)| memory.copies.insert(id, copy, bounds.recent));
+        let traces = &mut memory.traces;
+        parts.sessions.into_iter().for_each(|(id, it)| traces.sessions.put(id, it));
+        parts.waiting.into_iter().for_each(|(id, it)| traces.waiting.put(id, it));
+        parts.places.into_iter().for_each(|(id, it)| traces.places.put(id, it));
+        traces.now = parts.now;
         memory
     }
 }
@@ -169,6 +191,14 @@ pub struct Parts {
     pub recent: Vec<EventKey>,
     /// The calls of which copies may still come, oldest first.
     pub copies: Vec<(EventId, Arc<FirstCopy>)>,
+    /// Live sessions, the one that ends first first.
+    pub sessions: Vec<(CallId, Arc<Session>)>,
+    /// Calls that wait for the record of their session.
+    pub waiting: Vec<(CallId, Arc<Waiter>)>,
+    /// Places of people.
+    pub places: Vec<(CallId, Arc<Place>)>,
+    /// The latest event.
+    pub now: Option<Timestamp>,
 }
 
 impl Remember for WorkingSet {
@@ -200,6 +230,10 @@ impl Memory for WorkingSet {
 
     fn is_person(&self, name: &str) -> bool {
         self.people.contains(name)
+    }
+
+    fn traces(&self) -> &Traces {
+        &self.traces
     }
 }
 

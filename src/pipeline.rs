@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::alert::Alert;
 use crate::config::Config;
-use crate::detect::{Judged, Mode, Verdict, judge};
+use crate::detect::{Mode, Verdict, advance};
 use crate::event::Event;
 use crate::report::Report;
 use crate::state::{Changes, Overlay, State};
@@ -36,6 +36,15 @@ pub struct Watch<'a> {
     pub learn_until: Option<Timestamp>,
 }
 
+impl Watch<'_> {
+    /// How an event of this time is judged.
+    #[must_use]
+    pub fn mode(&self, time: Timestamp) -> Mode {
+        let learning = self.learn_until.is_some_and(|until| time < until);
+        if learning { Mode::Learn } else { Mode::Watch }
+    }
+}
+
 /// Judges one batch, in order, and commits it. Every record is judged before the first alert
 /// goes out; if one is not taken, what was judged before its record is committed, the rest is
 /// forgotten, and the place of the record in the batch is returned with the error. Judged again,
@@ -53,13 +62,7 @@ pub fn run_batch<M: Remember, A: Alerts>(
     let mut state = State::over(memory);
     let mut outcomes = Vec::with_capacity(events.len());
     for event in events {
-        let learning = watch.learn_until.is_some_and(|until| event.call().time < until);
-        let mode = if learning { Mode::Learn } else { Mode::Watch };
-        let outcome = judge(&state, watch.config, event, mode);
-        if let Verdict::Judged(judged) = &outcome {
-            state.apply(judged.changes.clone());
-        }
-        outcomes.push(outcome);
+        outcomes.push(advance(&mut state, watch.config, event, &|time| watch.mode(time)));
     }
     let failure = publish(&outcomes, alerts);
     let overlay = match &failure {
@@ -81,7 +84,8 @@ pub fn run_batch<M: Remember, A: Alerts>(
 
 fn publish<A: Alerts>(outcomes: &[Verdict], alerts: &mut A) -> Result<(), (usize, A::Error)> {
     for (at, outcome) in outcomes.iter().enumerate() {
-        if let Verdict::Judged(Judged { alert: Some(alert), .. }) = outcome {
+        let Verdict::Judged(judged) = outcome else { continue };
+        for alert in judged.alerts() {
             alerts.publish(alert).map_err(|error| (at, error))?;
         }
     }

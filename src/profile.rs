@@ -3,26 +3,33 @@
 use crate::baseline::{Dimension, Value, agent_family, session_shape};
 use crate::event::{Assumption, Call, CallerClass, ExternalIdUse, Mfa, PrincipalKind};
 use crate::id::Address;
+use crate::lineage::Lineage;
 use crate::text::Text;
 
 /// The values of an assumption, for its role's baseline.
 #[must_use]
-pub fn of_role(it: &Assumption) -> Vec<Value> {
+pub fn of_role(it: &Assumption, lineage: Option<&Lineage>) -> Vec<Value> {
     let (call, principal) = (&it.call, &it.call.principal);
     let mut values = Vec::with_capacity(10);
     if let Some(key) = principal.key() {
         values.push((Dimension::Principal, key.as_str().to_owned()));
         if call.mfa == Mfa::Absent {
-            values.push((Dimension::WithoutMfa, key.as_str().to_owned()));
+            // Behind a session it is whoever began the chain that had none.
+            let who = lineage.and_then(|it| it.origin.as_ref()).unwrap_or(&key);
+            values.push((Dimension::WithoutMfa, who.as_str().to_owned()));
         }
     }
+    // A lower bound is no depth, and learned it would make the true one look deep.
+    values.extend(
+        lineage.filter(|it| it.complete).map(|it| (Dimension::Depth, it.depth.to_string())),
+    );
     if let Some(account) = principal.account {
         values.push((Dimension::Account, account.to_string()));
     }
     if let Some(value) = external_id(it) {
         values.push((Dimension::ExternalId, value));
     }
-    if matches!(call.mfa, Mfa::Present | Mfa::Absent) {
+    if matches!(call.mfa, Mfa::Present | Mfa::Absent | Mfa::Inherited) {
         values.push((Dimension::Mfa, call.mfa.as_str().to_owned()));
     }
     if let Some(issuer) = &principal.issuer {

@@ -63,10 +63,10 @@ impl Report {
             Event::TrustChange(_) => self.trust_changes += 1,
             Event::SignIn(_) => self.sign_ins += 1,
         }
-        if let Some(alert) = &judged.alert {
+        for alert in judged.alerts() {
             *self.alerts.entry(alert.severity).or_default() += 1;
         }
-        self.repeats += u64::from(judged.repeat);
+        self.repeats += judged.repeats();
         self.extend_span(event);
     }
 

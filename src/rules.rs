@@ -3,6 +3,8 @@
 //! A rule looks at one event beside what is normal and what is declared, and says what is wrong
 //! with it or nothing. To add one, write its file and put it into [`RULES`].
 
+mod chain_cycle;
+mod chain_depth;
 mod credential_hop;
 mod dormant_role;
 mod federation_token;
@@ -21,12 +23,15 @@ use crate::baseline::{Caller, Dimension, Habits, RoleBaseline};
 use crate::config::{Expected, Tuning};
 use crate::event::{Assumption, Event};
 use crate::finding::{Finding, Ground, worst};
+use crate::lineage::Lineage;
 use crate::severity::Severity;
 use crate::surprise::{Part, Surprise, UNUSUAL};
 use crate::text::plural;
 
 /// Every rule, by id.
 pub const RULES: &[Rule] = &[
+    chain_cycle::RULE,
+    chain_depth::RULE,
     credential_hop::RULE,
     dormant_role::RULE,
     federation_token::RULE,
@@ -39,6 +44,11 @@ pub const RULES: &[Rule] = &[
     unexpected_principal::RULE,
     wrong_external_id::RULE,
 ];
+
+/// The rules that look at what a late record may complete: the chain, and the place of a person
+/// who acts from inside AWS.
+pub const FOLLOWING: &[&str] =
+    &["chain_cycle", "chain_depth", "credential_hop", "missing_mfa", "new_network"];
 
 /// A rule: what it checks, and what whoever reads its alert has to know.
 #[derive(Debug)]
@@ -82,6 +92,8 @@ pub struct Case<'a> {
     pub knows_account: bool,
     /// Whether the session bears the name of a person who is not the caller.
     pub bears_anothers_name: bool,
+    /// Where the call comes from, for a call for a role.
+    pub lineage: Option<&'a Lineage>,
     /// Whether something else is wrong with the call, so that what is merely new is worth
     /// telling beside it.
     pub is_context: bool,

@@ -4,6 +4,8 @@
 //! [`Changes`]. A state is an overlay: what a batch has changed so far, over a [`Memory`] that
 //! knows nothing of it until the batch's alerts are out and the overlay is committed.
 
+mod traces;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -14,8 +16,12 @@ use crate::baseline::{Caller, FoldKey, Label, Repeat, RoleBaseline, Value};
 use crate::event::{Assumption, CallerClass, EventKey, PrincipalKey};
 use crate::finding::Finding;
 use crate::id::{AccessKeyId, AccountId, EventId, Network, RoleArn, UniqueId};
+use crate::lineage::{CallId, CredentialKey, Place, Session, Sessions};
 use crate::severity::Severity;
 use crate::surprise::Surprise;
+
+use traces::View;
+pub use traces::{Lost, TraceBounds, TraceChanges, Traces, Waiter};
 
 /// What is remembered from one batch to the next.
 pub trait Memory {
@@ -31,6 +37,8 @@ pub trait Memory {
     fn knows_account(&self, account: AccountId) -> bool;
     /// Whether this, in lower case, is a name that people go by.
     fn is_person(&self, name: &str) -> bool;
+    /// Sessions, and what waits for them.
+    fn traces(&self) -> &Traces;
 }
 
 /// The first copy of a call that came; another one may follow from the other account's trail.
@@ -157,6 +165,16 @@ pub enum Change {
         /// When.
         time: Timestamp,
     },
+    /// An event of this time was judged.
+    Reached(Timestamp),
+    /// A session was opened, or more is known of it.
+    Issued(CallId, Arc<Session>),
+    /// A call waits for what is missing of its chain.
+    Waits(CallId, Arc<Waiter>),
+    /// Nothing is missing any more.
+    Answered(CallId),
+    /// A record told where a person was.
+    Told(CallId, Arc<Place>),
     /// An account takes part in what is normal.
     KnowAccount(AccountId),
     /// A person goes by this name, in lower case.
@@ -198,6 +216,8 @@ pub struct Overlay {
     pub accounts: BTreeSet<AccountId>,
     /// Names of people that were not known.
     pub people: BTreeSet<Arc<str>>,
+    /// Sessions, and what waits for them.
+    pub traces: TraceChanges,
 }
 
 impl Overlay {
@@ -258,6 +278,28 @@ impl<'m> State<'m> {
         self.overlay.people.contains(name) || self.memory.is_person(name)
     }
 
+    /// The session that a call opened.
+    #[must_use]
+    pub fn session(&self, id: &CallId) -> Option<Arc<Session>> {
+        self.traces().session(id)
+    }
+
+    /// A call that waits.
+    #[must_use]
+    pub fn waiter(&self, id: &CallId) -> Option<Arc<Waiter>> {
+        self.traces().waiter(id)
+    }
+
+    /// The calls that wait under a key.
+    #[must_use]
+    pub fn waiting_under(&self, key: &CredentialKey) -> BTreeSet<CallId> {
+        self.traces().waiting(key)
+    }
+
+    fn traces(&self) -> View<'_> {
+        View { memory: self.memory.traces(), changes: &self.overlay.traces }
+    }
+
     /// Takes in what a decision asked for. Nothing of it reaches the memory.
     pub fn apply(&mut self, changes: Changes) {
         changes.into_iter().for_each(|change| self.apply_one(change));
@@ -295,6 +337,11 @@ impl<'m> State<'m> {
             Change::Refused { caller, role, time } => {
                 self.caller_mut(caller).denials.record(&role, time);
             }
+            Change::Reached(time) => self.overlay.traces.reach(time),
+            Change::Issued(id, session) => self.overlay.traces.issue(id, session),
+            Change::Waits(id, waiter) => self.overlay.traces.wait(id, waiter),
+            Change::Answered(id) => self.overlay.traces.answer(id),
+            Change::Told(id, place) => self.overlay.traces.tell(id, place),
             Change::KnowAccount(account) => drop(self.overlay.accounts.insert(account)),
             Change::KnowPerson(name) => drop(self.overlay.people.insert(name)),
             Change::Fold { subject, key, severity, time, event_id, repeat } => {
@@ -319,5 +366,15 @@ impl<'m> State<'m> {
         let entry = self.overlay.callers.entry(caller);
         let shared = entry.or_insert_with_key(|caller| memory.caller(caller).unwrap_or_default());
         Arc::make_mut(shared)
+    }
+}
+
+impl Sessions for State<'_> {
+    fn issued_under(&self, key: &CredentialKey) -> Vec<Arc<Session>> {
+        self.traces().sessions(key)
+    }
+
+    fn places_under(&self, key: &CredentialKey) -> Vec<Arc<Place>> {
+        self.traces().places(key)
     }
 }

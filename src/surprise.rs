@@ -70,11 +70,25 @@ impl Surprise {
         }
         let sides =
             Sides { role: role?, arn: arn.as_str(), class, caller: caller.map(Caller::habits) };
-        let values = profile::of_role(it).into_iter();
+        let values = profile::of_role(it, None).into_iter();
         let mut parts: Vec<Part> =
             values.filter_map(|(dimension, value)| sides.part(dimension, value)).collect();
         prefer_block(&mut parts);
         Some(Self { class, is_person: is_person(it), parts })
+    }
+
+    /// What was new about a call when it was first judged, and what is seen to be new now that
+    /// more is known of it. Between the two it may have been learned.
+    #[must_use]
+    pub fn with(first: Option<Self>, now: Option<Self>) -> Option<Self> {
+        let (mut all, now) = match (first, now) {
+            (Some(first), Some(now)) => (first, now),
+            (first, now) => return first.or(now),
+        };
+        let known = |part: &Part| all.part(part.dimension).is_some();
+        let more: Vec<Part> = now.parts.into_iter().filter(|part| !known(part)).collect();
+        all.parts.extend(more);
+        Some(all)
     }
 
     /// All bits together, each dimension capped.

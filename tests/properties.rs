@@ -155,7 +155,7 @@ impl Alerts for Nowhere {
 /// A million of each: principals, role names, addresses, session names, calls.
 #[test]
 fn nobody_can_make_the_memory_grow_without_bound() {
-    let bounds = Bounds { weight: 50_000, recent: 10_000, names: 10_000 };
+    let bounds = Bounds { weight: 50_000, recent: 10_000, names: 10_000, ..Bounds::default() };
     let mut memory = WorkingSet::bounded(bounds);
     let config = Config::default();
     let watch = Watch { config: &config, learn_until: None };

@@ -37,6 +37,17 @@ fn the_transcript_is_what_is_printed() {
 }
 
 #[test]
+fn the_beginning_of_the_explanation_is_what_is_printed() {
+    let readme = readme();
+    let shown = block(&readme, "$ cargo run --release -- explain ");
+    let (args, shown) = shown.split_once('\n').unwrap();
+    let args = args.split(' ').map(|it| it.replace("fixtures", fixture("").to_str().unwrap()));
+    let explained = run(std::iter::once("explain".to_owned()).chain(args));
+    let shown = shown.strip_suffix('…').unwrap();
+    assert!(explained.out.starts_with(shown), "{}", explained.out);
+}
+
+#[test]
 fn the_configuration_is_valid_and_its_tuning_is_the_default() {
     let readme = readme();
     let parsed = Config::parse(block(&readme, "```toml\n"));

@@ -49,6 +49,10 @@ pub fn to_text(alert: &Alert, width: usize) -> String {
     for finding in &alert.findings {
         page.finding(finding, alert.severity);
     }
+    // A chain of one link says no more than the line below.
+    if let Some(chain) = alert.chain.as_ref().filter(|chain| chain.links.len() > 1) {
+        page.packed(std::slice::from_ref(&chain.compact), Style::new());
+    }
     page.packed(&references(alert), Style::new().dimmed());
     if alert.repeats > 0 {
         let repeats = format!("{} more like it since the last message", alert.repeats);

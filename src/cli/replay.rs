@@ -151,6 +151,12 @@ fn summarise(report: &Report, inputs: &Inputs, memory: &WorkingSet, took: Durati
         let evicted = plural(memory.evicted(), "role or caller", "roles and callers");
         say(format_args!("{evicted} forgotten for want of room: replay fewer logs at once"));
     }
+    let lost = memory.lost();
+    if lost.sessions + lost.waiting > 0 {
+        let sessions = plural(lost.sessions, "live session", "live sessions");
+        let waiting = plural(lost.waiting, "waiting call", "waiting calls");
+        say(format_args!("{sessions} and {waiting} forgotten for want of room"));
+    }
     say(report.sum());
     say(format_args!("{}; {files} read, {} unreadable", report.alert_line(), inputs.unreadable));
     say(format_args!(

@@ -10,7 +10,7 @@ use crate::id::{AccessKeyId, AccountId, RoleArn, UniqueId};
 use crate::text::{Text, inline};
 
 /// What kind of identity made a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PrincipalKind {
     /// An IAM user.
@@ -36,7 +36,7 @@ pub enum PrincipalKind {
 }
 
 /// The credential that signed a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Credential {
     /// A long-term key, `AKIA…`.
     LongTerm(AccessKeyId),
@@ -67,7 +67,7 @@ pub enum CallerClass {
 }
 
 /// Who made a call, as far as the record tells.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Principal {
     /// The kind of identity.
     pub kind: PrincipalKind,

@@ -8,6 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
@@ -15,8 +16,9 @@ use tempfile::NamedTempFile;
 use crate::baseline::{Caller, RoleBaseline};
 use crate::event::{EventKey, PrincipalKey};
 use crate::id::{AccountId, EventId, RoleArn, hex};
+use crate::lineage::{CallId, Place, Session};
 use crate::memory::{Parts, WorkingSet};
-use crate::state::FirstCopy;
+use crate::state::{FirstCopy, Waiter};
 
 /// The form this version writes; everything before the number is the same in all versions.
 const SCHEMA: (&str, u32) = ("rolewatch/baseline/", 1);
@@ -55,6 +57,15 @@ struct Body {
     people: Vec<Arc<str>>,
     recent: Vec<EventKey>,
     copies: Vec<(EventId, Arc<FirstCopy>)>,
+    // Files of before sessions were followed have none of these.
+    #[serde(default)]
+    sessions: Vec<(CallId, Arc<Session>)>,
+    #[serde(default)]
+    waiting: Vec<(CallId, Arc<Waiter>)>,
+    #[serde(default)]
+    places: Vec<(CallId, Arc<Place>)>,
+    #[serde(default)]
+    now: Option<Timestamp>,
 }
 
 /// Reads a saved baseline.
@@ -85,6 +96,10 @@ pub fn load(path: &Path) -> Result<WorkingSet, BaselineError> {
         people: body.people,
         recent: body.recent,
         copies: body.copies,
+        sessions: body.sessions,
+        waiting: body.waiting,
+        places: body.places,
+        now: body.now,
     }))
 }
 
@@ -102,6 +117,10 @@ pub fn save(memory: &WorkingSet, path: &Path) -> Result<(), BaselineError> {
         people: parts.people,
         recent: parts.recent,
         copies: parts.copies,
+        sessions: parts.sessions,
+        waiting: parts.waiting,
+        places: parts.places,
+        now: parts.now,
     };
     let encode = |error: serde_json::Error| BaselineError::Unwritable(error.into());
     let mut text = serde_json::to_string(&body).map_err(encode)?;

@@ -66,7 +66,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 
 /// Whether the call shows a value that no class of callers of the role ever had.
 fn new_to(baseline: &RoleBaseline, dimension: Dimension, it: &Assumption) -> bool {
-    let values = profile::of_role(it);
+    let values = profile::of_role(it, None);
     let value = values.iter().find(|(of, _)| *of == dimension).map(|(_, value)| value);
     value.is_some_and(|value| {
         baseline.iter().all(|(_, habits)| habits.seen(dimension, value).is_none())

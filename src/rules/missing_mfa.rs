@@ -21,7 +21,9 @@ pub(super) const RULE: Rule = Rule {
            serial in the request. It is high where MFA is declared as required or the role is \
            usually taken with MFA, medium when this user takes this role without MFA for the \
            first time, and nothing where MFA is declared as not required. Records that cannot \
-           tell (another account's copy, identity providers, role sessions) never fire.",
+           tell (another account's copy, identity providers) never fire. Of a role session the \
+           chain that led to it counts: it is high where that chain is known back to a user who \
+           had no second factor, and this role demands one or is usually taken with one.",
     why: "A long-term key works for whoever holds it. Without a second factor a key from a \
           laptop, a repository or a log is all it takes to become the role.",
     harmless: "An IAM user that belongs to a machine and has always worked this way. It becomes \
@@ -37,8 +39,11 @@ pub(super) const RULE: Rule = Rule {
 fn check(case: &Case<'_>) -> Option<Finding> {
     let it = case.granted_assumption()?;
     let principal = &it.call.principal;
-    if it.call.mfa != Mfa::Absent || principal.kind != PrincipalKind::IamUser {
-        return None;
+    match principal.kind {
+        _ if it.call.mfa != Mfa::Absent => return None,
+        PrincipalKind::IamUser => {}
+        PrincipalKind::Role => return check_chain(case, it),
+        _ => return None,
     }
     let habits = case.habits(it);
     let (with, without) = habits.map_or((0, 0), days_with_and_without);
@@ -84,9 +89,56 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     })
 }
 
+/// A session took the role, and whoever began its chain had no MFA. Most chains begin with
+/// machines, so this is told only where MFA is demanded or usual.
+fn check_chain(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
+    let lineage = case.lineage.filter(|lineage| lineage.complete)?;
+    let habits = case.habits(it);
+    let (with, without) = habits.map_or((0, 0), days_with_and_without);
+    let is_known = lineage.origin.as_ref().is_some_and(|origin| {
+        habits.is_some_and(|it| it.seen(Dimension::WithoutMfa, origin.as_str()).is_some())
+    });
+    let (ground, reason) = match case.expected.mfa {
+        Some(MfaExpectation::NotRequired) => return None,
+        Some(MfaExpectation::Required) => {
+            (Ground::Fact, "it is declared that the role requires one".to_owned())
+        }
+        None if !is_known && with >= STEADY_DAYS && with >= 9 * without => {
+            let days = plural(u64::from(with), "day", "days");
+            let reason =
+                format!("the role was taken with MFA on {days} and without it on {without}");
+            (Ground::Habit, reason)
+        }
+        None => return None,
+    };
+    let first = lineage.first()?;
+    let origin = inline(first.principal.as_ref()?.as_str());
+    let address = first.address.as_ref().map_or_else(String::new, |it| inline(it.as_str()));
+    Some(Finding {
+        rule: RULE.id.into(),
+        severity: Severity::High,
+        phrase: format!("without MFA of {origin}, who began the chain").into(),
+        summary: format!(
+            "{} took {} in a chain that {origin} began from {address} without a second factor, \
+             and {reason}",
+            it.call.principal.display(),
+            inline(it.role()?.name()),
+        ),
+        evidence: evidence(json!({
+            "mfa": it.call.mfa.as_str(),
+            "origin": origin,
+            "origin_address": address,
+            "origin_event": first.event_id,
+            "days_with_mfa": with,
+            "days_without_mfa": without,
+        })),
+        ground,
+    })
+}
+
 fn days_with_and_without(habits: &Habits) -> (u32, u32) {
     let days = |mfa: Mfa| habits.days(Dimension::Mfa, mfa.as_str());
-    (days(Mfa::Present), days(Mfa::Absent))
+    (days(Mfa::Present).max(days(Mfa::Inherited)), days(Mfa::Absent))
 }
 
 fn credential(it: &Assumption) -> &'static str {
@@ -101,7 +153,7 @@ fn credential(it: &Assumption) -> &'static str {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::tests::scene::{Scene, call, session, with};
+    use super::super::tests::scene::{Chain, Scene, call, session, with};
     use super::RULE;
     use crate::severity::Severity;
 
@@ -118,6 +170,16 @@ mod tests {
         assert_eq!(scene.then(RULE.id, &without()), Some(Severity::High));
         assert_eq!(Scene::declaring(REQUIRED).then(RULE.id, &without()), Some(Severity::High));
         assert_eq!(Scene::default().then(RULE.id, &without()), Some(Severity::Medium));
+    }
+
+    #[test]
+    fn fires_at_the_end_of_a_chain_that_began_without() {
+        let mut chain = Chain::from(Scene::declaring(REQUIRED), without());
+        assert_eq!(chain.take("Dev", 5, "chain_cycle"), None);
+        assert_eq!(chain.take("Target", 5, RULE.id), Some(Severity::High));
+        let mut chain = Chain::new(Scene::declaring(REQUIRED));
+        assert_eq!(chain.take("Dev", 5, RULE.id), None);
+        assert_eq!(chain.take("Target", 5, RULE.id), None, "it is inherited");
     }
 
     #[test]

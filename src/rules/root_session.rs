@@ -50,7 +50,7 @@ fn sign_in(it: &SignIn) -> Option<Finding> {
     let (severity, phrase, mfa) = match it.call.mfa {
         Mfa::Absent => (Severity::High, "without MFA", "without MFA"),
         Mfa::Present => (Severity::Medium, "with MFA", "with MFA"),
-        Mfa::Unknown | Mfa::NotApplicable => {
+        Mfa::Unknown | Mfa::Inherited | Mfa::NotApplicable => {
             (Severity::Medium, "", "and the record does not tell whether with MFA")
         }
     };

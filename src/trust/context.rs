@@ -98,9 +98,10 @@ impl<'a> Request<'a> {
         let mfa = match call.mfa {
             Mfa::Present => Known::value("true"),
             Mfa::Absent if long_term => Known::Absent,
-            Mfa::Absent => Known::value("false"),
-            _ if matches!(call.principal.kind, PrincipalKind::Service) => Known::Absent,
-            _ => Known::Unknown,
+            // Of a session of a role it tells of the origin, and not of the call.
+            Mfa::Absent if call.principal.kind == PrincipalKind::IamUser => Known::value("false"),
+            Mfa::NotApplicable => Known::Absent,
+            Mfa::Absent | Mfa::Inherited | Mfa::Unknown => Known::Unknown,
         };
         if mfa == Known::Absent {
             self.add("aws:multifactorauthage", Known::Absent);

@@ -106,3 +106,21 @@ pub(super) fn parties(door: &Door) -> Vec<String> {
     });
     owners.collect()
 }
+
+/// Whether a provider's door is for one subject, or for those of one repository or project:
+/// nothing but a run's own details is left open.
+pub(super) fn names_one(door: &Door) -> bool {
+    let mut subjects = door.demands.iter().filter(|it| it.guard == Guard::Subject && it.narrows());
+    subjects.any(|demand| {
+        demand.operands.iter().all(|it| {
+            let text = it.as_text().unwrap_or("*");
+            let fixed = text.split(['*', '?']).next().unwrap_or_default();
+            !demand.takes_patterns() || fixed == text || fixed.ends_with(':')
+        }) && pins_all(demand)
+    })
+}
+
+fn pins_all(demand: &Demand) -> bool {
+    let mut values = demand.operands.iter().filter_map(|it| it.as_text());
+    values.all(|it| pins_owner(it, demand.takes_patterns()))
+}

@@ -5,8 +5,7 @@ use serde_json::{Value, json};
 
 use crate::cloudtrail;
 use crate::config::Config;
-use crate::detect::Mode;
-use crate::detect::{Verdict, judge};
+use crate::detect::{Mode, Verdict, advance};
 use crate::memory::WorkingSet;
 use crate::pipeline::Remember;
 use crate::severity::Severity;
@@ -74,6 +73,8 @@ pub(in crate::rules) struct Scene {
     config: Config,
     records: u32,
     hour: i64,
+    /// Minutes of a scene that tells its own time.
+    minutes: Option<i64>,
 }
 
 impl Scene {
@@ -108,18 +109,73 @@ impl Scene {
         self.records += 1;
         let start: Timestamp = "2026-01-05T09:00:00Z".parse().unwrap();
         let minutes = 60 * self.hour + i64::from(self.records % 50);
+        let minutes = self.minutes.unwrap_or(minutes);
         let mut record = record.clone();
         record["eventTime"] = json!((start + SignedDuration::from_mins(minutes)).to_string());
         record["eventID"] = json!(format!("event-{}", self.records));
         let event = cloudtrail::read(&record).unwrap().expect("ours");
         let mut state = State::over(&self.memory);
-        let Verdict::Judged(judged) = judge(&state, &self.config, &event, Mode::Watch) else {
-            panic!("a duplicate");
-        };
-        state.apply(judged.changes);
+        let verdict = advance(&mut state, &self.config, &event, &|_| Mode::Watch);
+        let Verdict::Judged(judged) = verdict else { panic!("a duplicate") };
         let overlay = state.into_overlay();
         self.memory.commit(overlay);
         let findings = judged.alert.map(|alert| alert.findings).unwrap_or_default();
         findings.into_iter().map(|it| (it.rule.into_owned(), it.severity)).collect()
+    }
+}
+
+/// alice takes a role, and with its session the next: each call is seen, and each session lives
+/// for an hour.
+pub(in crate::rules) struct Chain {
+    scene: Scene,
+    minutes: i64,
+    /// The session in hand: its role, its key, and when it was made.
+    held: Option<(String, String, Timestamp)>,
+    first: Value,
+}
+
+impl Chain {
+    pub(in crate::rules) fn new(scene: Scene) -> Self {
+        Self::from(scene, call())
+    }
+
+    /// A chain that begins with a call like this one.
+    pub(in crate::rules) fn from(scene: Scene, first: Value) -> Self {
+        Self { scene, minutes: 0, held: None, first }
+    }
+
+    /// Takes the next role some minutes later; tells what `rule` finds.
+    pub(in crate::rules) fn take(
+        &mut self,
+        role: &str,
+        minutes: i64,
+        rule: &str,
+    ) -> Option<Severity> {
+        self.minutes += minutes;
+        let start: Timestamp = "2026-01-05T09:00:00Z".parse().unwrap();
+        let time = start + SignedDuration::from_mins(self.minutes);
+        let mut record = self.first.clone();
+        if let Some((from, key, created)) = self.held.take() {
+            record = with(call(), &[("/userIdentity", session(&from, "alice"))]);
+            record["requestParameters"]["serialNumber"] = Value::Null;
+            record["userIdentity"]["accessKeyId"] = json!(key);
+            record["userIdentity"]["sessionContext"]["attributes"] =
+                json!({"creationDate": created.to_string(), "mfaAuthenticated": "false"});
+        }
+        let key = format!("ASIAEXAMPLE{}", self.minutes);
+        let arn = format!("arn:aws:iam::111122223333:role/{role}");
+        record["requestParameters"]["roleArn"] = json!(arn);
+        let id = session(role, "alice")["principalId"].clone();
+        record["responseElements"] = json!({
+            "credentials": {
+                "accessKeyId": key,
+                "expiration": (time + SignedDuration::from_mins(60)).to_string(),
+            },
+            "assumedRoleUser": {"assumedRoleId": id},
+        });
+        self.scene.minutes = Some(self.minutes);
+        let found = self.scene.then(rule, &record);
+        self.held = Some((role.to_owned(), key, time));
+        found
     }
 }

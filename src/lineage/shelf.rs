@@ -1,0 +1,180 @@
+//! Things that are kept until a time, found by their call or by keys, and bounded.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{CallId, CredentialKey};
+
+/// Something that is of no use after a time.
+pub trait Perishable {
+    /// Until when it is kept.
+    fn until(&self) -> Timestamp;
+    /// Under what it is found.
+    fn keys(&self) -> &[CredentialKey];
+}
+
+/// Mostly one; a vector of one would weigh more than all the rest.
+#[derive(Debug, Clone)]
+enum Ids {
+    One(CallId),
+    #[expect(clippy::box_collection, reason = "rare, and it keeps the common case small")]
+    Many(Box<Vec<CallId>>),
+}
+
+impl Ids {
+    fn as_slice(&self) -> &[CallId] {
+        match self {
+            Self::One(id) => std::slice::from_ref(id),
+            Self::Many(ids) => ids,
+        }
+    }
+}
+
+/// A bounded store.
+#[derive(Debug)]
+pub struct Shelf<V> {
+    entries: HashMap<CallId, Arc<V>>,
+    index: HashMap<CredentialKey, Ids>,
+    order: BTreeSet<(Timestamp, CallId)>,
+}
+
+impl<V> Default for Shelf<V> {
+    fn default() -> Self {
+        Self { entries: HashMap::new(), index: HashMap::new(), order: BTreeSet::new() }
+    }
+}
+
+impl<V: Perishable> Shelf<V> {
+    /// What is kept of a call.
+    #[must_use]
+    pub fn get(&self, id: &CallId) -> Option<&Arc<V>> {
+        self.entries.get(id)
+    }
+
+    /// The calls found under a key.
+    #[must_use]
+    pub fn under(&self, key: &CredentialKey) -> &[CallId] {
+        self.index.get(key).map_or(&[], Ids::as_slice)
+    }
+
+    /// Keeps `value` for a call, instead of what was kept.
+    pub fn put(&mut self, id: CallId, value: Arc<V>) {
+        self.remove(&id);
+        for key in value.keys() {
+            self.index
+                .entry(*key)
+                .and_modify(|ids| match ids {
+                    Ids::One(one) => *ids = Ids::Many(Box::new(vec![*one, id])),
+                    Ids::Many(all) => all.push(id),
+                })
+                .or_insert(Ids::One(id));
+        }
+        self.order.insert((value.until(), id));
+        self.entries.insert(id, value);
+    }
+
+    /// Forgets a call.
+    pub fn remove(&mut self, id: &CallId) -> Option<Arc<V>> {
+        let value = self.entries.remove(id)?;
+        self.order.remove(&(value.until(), *id));
+        for key in value.keys() {
+            let Some(ids) = self.index.get_mut(key) else { continue };
+            if let Ids::Many(all) = ids {
+                all.retain(|it| it != id);
+            }
+            match ids.as_slice() {
+                [] => drop(self.index.remove(key)),
+                [one] if one == id => drop(self.index.remove(key)),
+                [one] => *ids = Ids::One(*one),
+                _ => {}
+            }
+        }
+        Some(value)
+    }
+
+    /// Forgets what was to be kept until before `now`, and returns it.
+    pub fn expire(&mut self, now: Timestamp) -> Vec<Arc<V>> {
+        let mut expired = Vec::new();
+        while let Some((until, id)) = self.order.first().copied()
+            && until < now
+        {
+            expired.extend(self.remove(&id));
+        }
+        expired
+    }
+
+    /// Forgets what would go next, until at most `bound` are left. Returns how many went.
+    pub fn evict(&mut self, bound: usize) -> u64 {
+        let mut evicted = 0;
+        while self.entries.len() > bound
+            && let Some((_, id)) = self.order.first().copied()
+        {
+            self.remove(&id);
+            evicted += 1;
+        }
+        evicted
+    }
+
+    /// How many are kept.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether none is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// All of them, in the order in which they go.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<(CallId, Arc<V>)> {
+        let ids = self.order.iter();
+        ids.filter_map(|(_, id)| Some((*id, Arc::clone(self.get(id)?)))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    struct Until(i64, Vec<CredentialKey>);
+
+    impl Perishable for Until {
+        fn until(&self) -> Timestamp {
+            Timestamp::from_second(self.0).unwrap()
+        }
+
+        fn keys(&self) -> &[CredentialKey] {
+            &self.1
+        }
+    }
+
+    fn digest<'de, T: Deserialize<'de>>(n: u32) -> T {
+        let text = format!("{n:032x}");
+        T::deserialize(serde::de::value::StringDeserializer::<serde::de::value::Error>::new(text))
+            .unwrap()
+    }
+
+    #[test]
+    fn what_goes_leaves_nothing_behind() {
+        let mut shelf = Shelf::default();
+        for n in 0..100_u32 {
+            let keys = vec![digest(n % 7), digest(100 + n)];
+            shelf.put(digest(n), Arc::new(Until(i64::from(n), keys)));
+        }
+        assert_eq!(shelf.under(&digest(3)).len(), 14);
+        shelf.put(digest(3), Arc::new(Until(500, vec![digest(4)])));
+        assert_eq!(shelf.under(&digest(3)).len(), 13);
+        assert_eq!(shelf.expire(Timestamp::from_second(50).unwrap()).len(), 49);
+        assert_eq!(shelf.evict(10), 41);
+        assert_eq!((shelf.len(), shelf.order.len()), (10, 10));
+        assert!(shelf.get(&digest(3)).is_some(), "the one that is kept longest");
+        assert_eq!(shelf.evict(0), 10);
+        assert!(shelf.is_empty() && shelf.index.is_empty() && shelf.order.is_empty());
+    }
+}

@@ -1,0 +1,213 @@
+//! What is remembered for following sessions: which were issued, which calls wait for the record
+//! of theirs, and where people were.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::event::Assumption;
+use crate::finding::Finding;
+use crate::lineage::{
+    CallId, CredentialKey, LATENESS, Lineage, Perishable, Place, SKEW, Session, Shelf,
+};
+use crate::surprise::Surprise;
+
+/// A granted call of which something is missing that may still come: the record of the session
+/// that made it, or of the place where the person was.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Waiter {
+    /// The call.
+    pub call: Assumption,
+    /// Under what it waits.
+    pub keys: Vec<CredentialKey>,
+    /// Where it came from, as far as was known.
+    pub lineage: Lineage,
+    /// The last revision of the alert that was sent for it; 0 for none.
+    pub revision: u32,
+    /// What was found.
+    pub findings: Vec<Finding>,
+    /// What was new about the call when it was judged: afterwards it may have been learned.
+    pub surprise: Option<Surprise>,
+}
+
+impl Perishable for Waiter {
+    fn until(&self) -> Timestamp {
+        self.call.call.time + LATENESS + SKEW
+    }
+
+    fn keys(&self) -> &[CredentialKey] {
+        &self.keys
+    }
+}
+
+/// How much is remembered at most.
+#[derive(Debug, Clone, Copy)]
+pub struct TraceBounds {
+    /// Live sessions. One weighs about 1.2 kB.
+    pub sessions: usize,
+    /// Calls that wait, and places. A waiting call weighs about 3 kB.
+    pub waiting: usize,
+}
+
+/// What went without having been of use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Live sessions that had to go for want of room.
+    pub sessions: u64,
+    /// Waiting calls that had to go for want of room.
+    pub waiting: u64,
+    /// Calls whose chain was not complete when the time for late records was over.
+    pub unanswered: u64,
+}
+
+/// What is remembered for following sessions.
+#[derive(Debug, Default)]
+pub struct Traces {
+    /// Sessions.
+    pub sessions: Shelf<Session>,
+    /// Calls that wait.
+    pub waiting: Shelf<Waiter>,
+    /// Places of people.
+    pub places: Shelf<Place>,
+    /// The latest event.
+    pub now: Option<Timestamp>,
+    /// What went.
+    pub lost: Lost,
+}
+
+impl Traces {
+    /// Takes in what a batch has changed, and forgets what is over or has no room.
+    pub fn take_in(&mut self, changes: TraceChanges, bounds: TraceBounds) {
+        changes.sessions.into(&mut self.sessions);
+        changes.waiting.into(&mut self.waiting);
+        changes.places.into(&mut self.places);
+        self.now = self.now.max(changes.now);
+        if let Some(now) = self.now {
+            self.sessions.expire(now);
+            let over = self.waiting.expire(now);
+            let unanswered = over.iter().filter(|it| !it.lineage.complete).count();
+            self.lost.unanswered += unanswered as u64;
+            self.places.expire(now);
+        }
+        self.lost.sessions += self.sessions.evict(bounds.sessions);
+        self.lost.waiting += self.waiting.evict(bounds.waiting);
+        self.places.evict(bounds.waiting);
+    }
+}
+
+/// What a batch has changed of one kind.
+#[derive(Debug)]
+struct Layer<V> {
+    put: Shelf<V>,
+    removed: HashSet<CallId>,
+}
+
+impl<V> Default for Layer<V> {
+    fn default() -> Self {
+        Self { put: Shelf::default(), removed: HashSet::new() }
+    }
+}
+
+impl<V: Perishable> Layer<V> {
+    fn put(&mut self, id: CallId, value: Arc<V>) {
+        self.removed.remove(&id);
+        self.put.put(id, value);
+    }
+
+    fn remove(&mut self, id: CallId) {
+        self.put.remove(&id);
+        self.removed.insert(id);
+    }
+
+    /// What is kept of a call, unless its time is over.
+    fn get(&self, under: &Shelf<V>, id: &CallId, now: Option<Timestamp>) -> Option<Arc<V>> {
+        if self.removed.contains(id) {
+            return None;
+        }
+        let value = self.put.get(id).or_else(|| under.get(id))?;
+        now.is_none_or(|now| value.until() >= now).then(|| Arc::clone(value))
+    }
+
+    fn under(&self, under: &Shelf<V>, key: &CredentialKey) -> BTreeSet<CallId> {
+        self.put.under(key).iter().chain(under.under(key)).copied().collect()
+    }
+
+    fn into(self, shelf: &mut Shelf<V>) {
+        for id in self.removed {
+            shelf.remove(&id);
+        }
+        for (id, value) in self.put.sorted() {
+            shelf.put(id, value);
+        }
+    }
+}
+
+/// What a batch has changed.
+#[derive(Debug, Default)]
+pub struct TraceChanges {
+    sessions: Layer<Session>,
+    waiting: Layer<Waiter>,
+    places: Layer<Place>,
+    now: Option<Timestamp>,
+}
+
+impl TraceChanges {
+    pub(super) fn reach(&mut self, time: Timestamp) {
+        self.now = self.now.max(Some(time));
+    }
+
+    pub(super) fn issue(&mut self, id: CallId, session: Arc<Session>) {
+        self.sessions.put(id, session);
+    }
+
+    pub(super) fn wait(&mut self, id: CallId, waiter: Arc<Waiter>) {
+        self.waiting.put(id, waiter);
+    }
+
+    pub(super) fn answer(&mut self, id: CallId) {
+        self.waiting.remove(id);
+    }
+
+    pub(super) fn tell(&mut self, id: CallId, place: Arc<Place>) {
+        self.places.put(id, place);
+    }
+}
+
+/// Both together: what is remembered, under what the batch has changed.
+pub(super) struct View<'a> {
+    pub(super) memory: &'a Traces,
+    pub(super) changes: &'a TraceChanges,
+}
+
+impl View<'_> {
+    fn now(&self) -> Option<Timestamp> {
+        self.memory.now.max(self.changes.now)
+    }
+
+    pub(super) fn session(&self, id: &CallId) -> Option<Arc<Session>> {
+        self.changes.sessions.get(&self.memory.sessions, id, self.now())
+    }
+
+    pub(super) fn sessions(&self, key: &CredentialKey) -> Vec<Arc<Session>> {
+        let ids = self.changes.sessions.under(&self.memory.sessions, key);
+        // The batch may have given a session other keys than are remembered.
+        let sessions = ids.iter().filter_map(|id| self.session(id));
+        sessions.filter(|it| it.keys.contains(key)).collect()
+    }
+
+    pub(super) fn places(&self, key: &CredentialKey) -> Vec<Arc<Place>> {
+        let ids = self.changes.places.under(&self.memory.places, key);
+        let place = |id: &CallId| self.changes.places.get(&self.memory.places, id, self.now());
+        ids.iter().filter_map(place).collect()
+    }
+
+    pub(super) fn waiter(&self, id: &CallId) -> Option<Arc<Waiter>> {
+        self.changes.waiting.get(&self.memory.waiting, id, self.now())
+    }
+
+    pub(super) fn waiting(&self, key: &CredentialKey) -> BTreeSet<CallId> {
+        self.changes.waiting.under(&self.memory.waiting, key)
+    }
+}
