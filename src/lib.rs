@@ -25,6 +25,8 @@
 //!    in clear.
 //! 7. Text from a log is hostile: it reaches an output only through that output's escaping.
 //! 8. Facts join: commutative, associative, idempotent.
+//! 9. A trust policy explains a caller only if its writing raised no alert, no grant has refuted
+//!    it, and the caller did not write it.
 
 pub mod text;
 
@@ -37,6 +39,10 @@ pub mod severity;
 pub mod event;
 
 pub mod trust;
+
+pub mod authorization;
+
+pub mod starter;
 
 pub mod lineage;
 

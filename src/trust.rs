@@ -26,6 +26,7 @@ mod operand;
 mod operator;
 mod principal;
 mod read;
+mod rewrite;
 mod subject;
 
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,7 @@ pub use operand::Operand;
 pub use operator::{Operator, Set, Test};
 pub use principal::{Principals, Trusted};
 pub use read::{MAX_BYTES, Unreadable};
+pub use rewrite::{Previous, Rewrite};
 
 /// A trust policy.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    Decision, Found, Judged, Late, Mode, Verdict, find, judge, role_lesson, surprise,
-    with_known_name, with_news,
+    Decision, Found, Judged, Late, Mode, Verdict, completed, find, judge, role_lesson, surprise,
+    with_news,
 };
 use crate::baseline::Dimension;
 use crate::config::Config;
@@ -48,7 +48,7 @@ pub(super) fn traced(state: &State<'_>, mut event: Event) -> Traced {
 /// Where a call comes from, as far as the state tells. `None` for what is no call for a role.
 #[must_use]
 pub fn trace_of(state: &State<'_>, event: &Event) -> Option<Lineage> {
-    traced(state, with_known_name(state, event)).lineage
+    traced(state, completed(state, event)).lineage
 }
 
 /// What a record tells of a person's place.

@@ -19,6 +19,7 @@ use crate::id::{AccountId, EventId, RoleArn, hex};
 use crate::lineage::{CallId, Place, Session};
 use crate::memory::{Parts, WorkingSet};
 use crate::state::{FirstCopy, Waiter};
+use crate::trust::{History, RoleKey};
 
 /// The form this version writes; everything before the number is the same in all versions.
 const SCHEMA: (&str, u32) = ("rolewatch/baseline/", 1);
@@ -66,6 +67,13 @@ struct Body {
     places: Vec<(CallId, Arc<Place>)>,
     #[serde(default)]
     now: Option<Timestamp>,
+    // Nor those of before trust policies were read of these.
+    #[serde(default)]
+    trust: BTreeMap<RoleKey, Arc<History>>,
+    #[serde(default)]
+    parties: Vec<Arc<str>>,
+    #[serde(default)]
+    ours: Vec<AccountId>,
 }
 
 /// Reads a saved baseline.
@@ -100,6 +108,9 @@ pub fn load(path: &Path) -> Result<WorkingSet, BaselineError> {
         waiting: body.waiting,
         places: body.places,
         now: body.now,
+        trust: body.trust.into_iter().collect(),
+        parties: body.parties,
+        ours: body.ours,
     }))
 }
 
@@ -121,6 +132,9 @@ pub fn save(memory: &WorkingSet, path: &Path) -> Result<(), BaselineError> {
         waiting: parts.waiting,
         places: parts.places,
         now: parts.now,
+        trust: parts.trust.into_iter().collect(),
+        parties: parts.parties,
+        ours: parts.ours,
     };
     let encode = |error: serde_json::Error| BaselineError::Unwritable(error.into());
     let mut text = serde_json::to_string(&body).map_err(encode)?;

@@ -1,6 +1,6 @@
 //! Somebody took a role who is not expected there.
 
-use super::{Case, Finding, Ground, Rule, evidence, experience, json, numbers};
+use super::{Case, Finding, Ground, Rule, evidence, experience, json, numbers, way_in};
 use crate::baseline::Dimension;
 use crate::config::Comparison;
 use crate::event::Assumption;
@@ -38,15 +38,20 @@ fn declared(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
     }
     let who = it.who();
     let role = inline(it.role()?.name());
+    let (way_in, by) = way_in(case, it).unzip();
+    let by = by.unwrap_or_default();
     Some(Finding {
         rule: RULE.id.into(),
         severity: Severity::High,
         phrase: "who is not on its list".into(),
-        summary: format!("{who} took {role}, and is none of the principals declared for it"),
+        summary: format!("{who} took {role}, and is none of the principals declared for it{by}"),
         evidence: evidence(json!({
             "principal": principal.key().map(|key| key.as_str().to_owned()),
             "declared": expected.iter().map(|pattern| pattern.as_str()).collect::<Vec<_>>(),
-        })),
+        }))
+        .into_iter()
+        .chain(way_in.map(|it| ("trust".to_owned(), it)))
+        .collect(),
         ground: Ground::Fact,
     })
 }
@@ -70,12 +75,15 @@ fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
     };
     let who = it.who();
     let role = inline(it.role()?.name());
+    let (way_in, by) = way_in(case, it).unzip();
+    let (by, experience) = (by.unwrap_or_default(), experience(part));
+    let trust = way_in.map(|it| ("trust".to_owned(), it));
     Some(Finding {
         rule: RULE.id.into(),
         severity,
         phrase: "who never took it".into(),
-        summary: format!("{who}, {known}, is new to {role} and took it: {}", experience(part)),
-        evidence: numbers(part, surprise),
+        summary: format!("{who}, {known}, is new to {role} and took it: {experience}{by}"),
+        evidence: numbers(part, surprise).into_iter().chain(trust).collect(),
         ground: Ground::Habit,
     })
 }

@@ -195,6 +195,13 @@ impl History {
         self.versions.range(..moment).next_back().map(|(_, version)| version)
     }
 
+    /// When the last policy before a moment was written.
+    #[must_use]
+    pub fn time_before(&self, moment: &Moment) -> Option<Timestamp> {
+        let mut earlier = self.versions.range(..moment).rev();
+        earlier.find(|(_, it)| it.policy().is_some()).map(|(at, _)| at.time)
+    }
+
     /// The last policy before a moment that raised no alert.
     #[must_use]
     pub fn clean_before(&self, moment: &Moment) -> Option<&Version> {
