@@ -494,14 +494,13 @@ fn fold_key(state: &State<'_>, event: &Event, findings: &[Finding]) -> FoldKey {
     FoldKey::of(fixed.into_iter().chain(rules))
 }
 
-/// The role whose trust was changed, and what was opened: another role, or another door, is
+/// The role whose trust was changed, and what was found: another role, or another door, is
 /// another matter.
 fn opened(event: &Event, findings: &[Finding]) -> String {
     let Event::TrustChange(it) = event else { return String::new() };
-    let opened = findings.iter().filter_map(|it| it.evidence.get("opened"));
     let account = it.call.account.map(|it| it.to_string()).unwrap_or_default();
-    let opened: Vec<String> = opened.map(ToString::to_string).collect();
-    format!("{account} {} {}", it.role_name.as_str(), opened.join(" "))
+    let found: Vec<&str> = findings.iter().map(|it| it.summary.as_str()).collect();
+    format!("{account} {} {}", it.role_name.as_str(), found.join(" "))
 }
 
 /// The network of a call, where it tells one attacker from another: not a provider's, and not

@@ -28,7 +28,7 @@ use crate::lineage::Lineage;
 use crate::severity::Severity;
 use crate::surprise::{Part, Surprise, UNUSUAL};
 use crate::text::{inline, plural};
-use crate::trust::{Answer, Entry, Rewrite};
+use crate::trust::{Answer, Entry, Rewrite, Weakening};
 
 /// Every rule, by id.
 pub const RULES: &[Rule] = &[
@@ -185,6 +185,16 @@ fn way_in(case: &Case<'_>, it: &Assumption) -> Option<(Value, String)> {
         );
     }
     Some((Value::Object(value), words))
+}
+
+/// How urgent it is that somebody comes by what was opened in a trust policy. The opening was an
+/// alert of its own. Of what was worth a look then, this is the rest of the story; of what was
+/// worth a look at once, it is the worst that could come of it.
+fn severity_of_use(weakening: &Weakening) -> Severity {
+    match weakening.severity {
+        Severity::Low | Severity::Medium => Severity::Low,
+        Severity::High | Severity::Critical => Severity::High,
+    }
 }
 
 /// A time span in its largest unit: `12 minutes`, `3 days`.

@@ -1,6 +1,6 @@
 //! A person took a role without multi-factor authentication.
 
-use super::{Case, Finding, Ground, Rule, evidence, json};
+use super::{Case, Finding, Ground, Rule, evidence, json, way_in};
 use crate::baseline::{Dimension, Habits};
 use crate::config::MfaExpectation;
 use crate::event::{Assumption, Credential, Mfa, PrincipalKind};
@@ -75,6 +75,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let who = it.who();
     let role = inline(it.role()?.name());
+    let way_in = way_in(case, it).filter(|_| slipped);
     Some(Finding {
         rule: RULE.id.into(),
         severity,
@@ -89,8 +90,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             "credential": credential(it),
             "days_with_mfa": with,
             "days_without_mfa": without,
-            "let_in_if_no_mfa_is_told": slipped,
-        })),
+        }))
+        .into_iter()
+        .chain(way_in.map(|(trust, _)| ("trust".to_owned(), trust)))
+        .collect(),
         ground,
     })
 }

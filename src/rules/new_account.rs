@@ -1,6 +1,8 @@
 //! A role was taken from an account that has nothing to do with it.
 
-use super::{Case, Finding, Ground, Rule, evidence, experience, json, numbers, way_in};
+use super::{
+    Case, Finding, Ground, Rule, evidence, experience, json, numbers, severity_of_use, way_in,
+};
 use crate::baseline::Dimension;
 use crate::event::{Assumption, CallerClass};
 use crate::severity::Severity;
@@ -39,12 +41,15 @@ fn through_an_opened_door(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
     let is_outside = it.call.principal.class(it.role_account()) == CallerClass::ExternalAccount;
     let value = account.to_string();
     let is_new = case.role.is_none_or(|role| !role.has_seen(Dimension::Account, &value));
-    case.entry?.weakening.as_ref()?;
-    if !is_outside || !is_new {
+    let weakening = case.entry?.weakening.as_ref()?;
+    if !is_outside || !is_new || case.entry?.is_by_the_opening == Some(false) {
         return None;
     }
     let (way_in, by) = way_in(case, it)?;
-    let severity = if case.knows_account { Severity::Medium } else { Severity::High };
+    let severity = match severity_of_use(weakening) {
+        Severity::High if case.knows_account => Severity::Medium,
+        severity => severity,
+    };
     Some(Finding {
         rule: RULE.id.into(),
         severity,

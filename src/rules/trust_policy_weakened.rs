@@ -64,11 +64,12 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         }
         (None, _) => return None,
     };
+    let basis = if bad.is_empty() { "" } else { basis(rewrite) };
     Some(Finding {
         rule: RULE.id.into(),
         severity,
         phrase: phrase.into(),
-        summary: format!("{who} {} {role}: {what}{}", verb(it), basis(rewrite)),
+        summary: format!("{who} {} {role}: {what}{basis}", verb(it)),
         evidence: evidence(told(rewrite, &bad)),
         ground: Ground::Fact,
     })

@@ -40,6 +40,9 @@ pub struct Entry {
     pub mfa: MfaDemand,
     /// The alert about the policy, if it raised one.
     pub weakening: Option<Weakening>,
+    /// Whether the last policy that raised no alert would certainly not have admitted the call:
+    /// then the caller came in by what the alert was about. `None` where no such policy is known.
+    pub is_by_the_opening: Option<bool>,
     /// Who wrote the policy, in a few words. It is text of a log.
     pub written_by: Option<Text>,
     /// Whether the caller wrote it, itself or as another session of the same principal.
@@ -63,7 +66,11 @@ impl Entry {
         let in_force = in_force.into_iter().filter(|(_, version)| !of_another(version));
         let entries = in_force.filter_map(|(moment, version)| {
             let policy = version.policy()?;
-            Some(Self::through(policy, moment, version, &request))
+            let entry = Self::through(policy, moment, version, &request);
+            let clean = history.clean_before(moment).and_then(Version::policy);
+            let refuses = clean.map(|it| it.admits(&request).answer == Answer::No);
+            let is_by_the_opening = refuses.filter(|_| entry.weakening.is_some());
+            Some(Self { is_by_the_opening, ..entry })
         });
         // Of equals `max_by_key` takes the last, and the likeliest comes first.
         let mut entries: Vec<Self> = entries.collect();
@@ -96,6 +103,7 @@ impl Entry {
             named: named(&admission, &doors, request.caller),
             mfa: mfa.filter(|_| is_understood(policy)).unwrap_or(MfaDemand::None),
             weakening: version.weakening.clone(),
+            is_by_the_opening: None,
             written_by: version.by.clone(),
             is_own_work: is_own,
             is_refuted: version.refuted.is_some(),
