@@ -16,10 +16,11 @@ pub fn toml(roles: &[AuthorizedRole]) -> String {
         "# Starter expectations, derived from what the trust policies demand today.\n\
          # Read every role: a policy that is too wide makes an expectation that is too wide.\n",
     );
-    let mut sections: Vec<String> = roles.iter().filter_map(section).collect();
+    let sections = roles.iter().filter_map(|role| Some((&role.arn, section(role)?)));
+    let mut sections: Vec<(&RoleArn, String)> = sections.collect();
     sections.sort_unstable();
     let others = roles.len() - sections.len();
-    sections.iter().for_each(|it| text.push_str(it));
+    sections.iter().for_each(|(_, section)| text.push_str(section));
     let others = plural(others as u64, "role has", "roles have");
     let _ = write!(
         text,
