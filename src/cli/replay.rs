@@ -79,6 +79,9 @@ fn replay(args: &Args, config: &Config, mut memory: WorkingSet) -> Exit {
     let events = std::mem::take(&mut inputs.events);
     let mut output = output(args.format, &progress);
     let watch = Watch { config, learn_until: args.learn_until };
+    if let Some(first) = events.first() {
+        memory.go_back_to(first.call().time);
+    }
     let judged = judge(&mut memory, watch, &events, &mut output, &progress, &mut report);
     progress.end();
     summarise(&report, &inputs, &memory, started.elapsed());
@@ -144,14 +147,24 @@ fn summarise(report: &Report, inputs: &Inputs, memory: &WorkingSet, took: Durati
     let seconds = took.as_secs_f64();
     let files = plural(inputs.files, "file", "files");
     if memory.evicted() > 0 {
-        let evicted = plural(memory.evicted(), "role or caller", "roles and callers");
+        let evicted = plural(
+            memory.evicted(),
+            "role, caller or trust policy",
+            "roles, callers and trust policies",
+        );
         say(format_args!("{evicted} forgotten for want of room: replay fewer logs at once"));
     }
     let lost = memory.lost();
     if lost.sessions + lost.waiting > 0 {
         let sessions = plural(lost.sessions, "live session", "live sessions");
-        let waiting = plural(lost.waiting, "waiting call", "waiting calls");
+        let waiting = plural(lost.waiting, "waiting record", "waiting records");
         say(format_args!("{sessions} and {waiting} forgotten for want of room"));
+    }
+    if lost.unanswered > 0 {
+        let calls = plural(lost.unanswered, "call was", "calls were");
+        say(format_args!(
+            "{calls} made by sessions whose beginning is not in these logs: their chains are incomplete"
+        ));
     }
     say(report.sum());
     say(format_args!("{}; {files} read, {} unreadable", report.alert_line(), inputs.unreadable));

@@ -8,7 +8,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
@@ -18,7 +17,7 @@ use crate::event::{EventKey, PrincipalKey};
 use crate::id::{AccountId, EventId, RoleArn, hex};
 use crate::lineage::{CallId, Place, Session};
 use crate::memory::{Parts, WorkingSet};
-use crate::state::{FirstCopy, Waiter};
+use crate::state::{Clock, FirstCopy, Waiter};
 use crate::trust::{History, RoleKey};
 
 /// The form this version writes; everything before the number is the same in all versions.
@@ -66,7 +65,7 @@ struct Body {
     #[serde(default)]
     places: Vec<(CallId, Arc<Place>)>,
     #[serde(default)]
-    now: Option<Timestamp>,
+    clock: Clock,
     // Nor those of before trust policies were read of these.
     #[serde(default)]
     trust: BTreeMap<RoleKey, Arc<History>>,
@@ -107,7 +106,7 @@ pub fn load(path: &Path) -> Result<WorkingSet, BaselineError> {
         sessions: body.sessions,
         waiting: body.waiting,
         places: body.places,
-        now: body.now,
+        clock: body.clock,
         trust: body.trust.into_iter().collect(),
         parties: body.parties,
         ours: body.ours,
@@ -131,7 +130,7 @@ pub fn save(memory: &WorkingSet, path: &Path) -> Result<(), BaselineError> {
         sessions: parts.sessions,
         waiting: parts.waiting,
         places: parts.places,
-        now: parts.now,
+        clock: parts.clock,
         trust: parts.trust.into_iter().collect(),
         parties: parts.parties,
         ours: parts.ours,
