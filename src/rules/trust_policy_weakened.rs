@@ -102,7 +102,7 @@ fn told(rewrite: &Rewrite, bad: &[Difference]) -> serde_json::Value {
         "not_understood": rewrite.unclear,
         "previous": rewrite.previous.as_str(),
         "previous_written": rewrite.previous_time,
-        "inferred": rewrite.previous == Previous::Unknown,
+        "inferred": rewrite.previous == Previous::Unknown && !bad.is_empty(),
     })
 }
 
