@@ -20,7 +20,7 @@ pub(super) const RULE: Rule = Rule {
     mitre: &["T1098.003", "T1484.002"],
     sees: "A granted UpdateAssumeRolePolicy or CreateRole after which the role lets in more than \
            before: everybody (critical, less behind a condition that narrows it), an outside \
-           account that no role was known to trust (high, medium with an ExternalId), the \
+           account that no role was known to trust (high, less with an ExternalId), the \
            subjects of an identity provider without an owner, a whole account where one \
            principal stood, or those it let in without the ExternalId, MFA, organisation, \
            subject, source or Deny that was demanded. Where the policy before is not known, the \
@@ -115,23 +115,31 @@ fn against_use(rewrite: &Rewrite, role: &RoleBaseline) -> Vec<Difference> {
     };
     let (with, without) = (days(Mfa::Present), days(Mfa::Absent));
     let steady = with >= STEADY_DAYS && with >= 9 * without;
-    for door in rewrite.doors() {
-        let is_for_people = matches!(door.who, Who::Account(_) | Who::Arn(_) | Who::Anybody);
+    let doors = rewrite.doors();
+    let is_for_people = |who: &Who| matches!(who, Who::Account(_) | Who::Arn(_) | Who::Anybody);
+    let open = doors.iter().filter(|it| is_for_people(&it.who) && it.mfa() != MfaDemand::Firm);
+    // Many roles are taken with MFA that no policy demands, so this is only worth knowing.
+    if let (true, Some(door)) = (steady, open.clone().next()) {
+        let more = open.count() - 1;
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let who = door.who.display();
-        if steady && is_for_people && door.mfa() != MfaDemand::Firm {
-            found.push(Difference {
-                severity: Some(Severity::Medium),
-                words: format!("{who} needs no MFA, and the role was taken with it on {with} days"),
-                phrase: "without a demand for MFA",
-            });
-        }
+        found.push(Difference {
+            severity: Some(Severity::Low),
+            words: format!(
+                "of {who}{more} no MFA is demanded, and the role was taken with it on {with} days"
+            ),
+            phrase: "without a demand for MFA",
+        });
+    }
+    for door in doors {
         let Some(account) = door.who.account() else { continue };
         let with_id = days_with_external_id(role, &account.to_string());
         if with_id >= STEADY_DAYS && !door.demands(Guard::ExternalId) {
             found.push(Difference {
                 severity: Some(Severity::Medium),
                 words: format!(
-                    "{who} needs no ExternalId, and the role was taken with one on {with_id} days"
+                    "{} needs no ExternalId, and the role was taken with one on {with_id} days",
+                    door.who.display()
                 ),
                 phrase: "without a demand for an ExternalId",
             });
@@ -224,7 +232,7 @@ mod tests {
     fn fires_on_what_the_use_of_a_role_demanded() {
         let scene = || Scene::default().daily(10, &call());
         let all = trusting(json!("111122223333"), json!({}));
-        assert_eq!(after(scene(), &all), Some(Medium));
+        assert_eq!(after(scene(), &all), Some(Low));
         let mfa = json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}});
         assert_eq!(after(scene(), &trusting(json!("111122223333"), mfa)), None);
     }

@@ -175,6 +175,11 @@ impl Comparison<'_> {
             Standing::Ours => self.low_if_changed("opened to another account of ours"),
             Standing::Known if proves => Some((Severity::Low, "opened to a known account")),
             Standing::Known => Some((Severity::Medium, "opened to a known account")),
+            // A role that is made for a vendor, as vendors ask for it, opens nothing yet; to let one
+            // into a role that is there an intruder would choose an ExternalId too.
+            Standing::Stranger if proves && matches!(self.before, Before::Nothing) => {
+                Some((Severity::Low, "made for a new account"))
+            }
             Standing::Stranger if proves => Some((Severity::Medium, "opened to a new account")),
             Standing::Stranger => Some((Severity::High, "opened to a new account")),
         }
@@ -258,6 +263,10 @@ impl Comparison<'_> {
             Guard::Mfa if narrows => Some((Severity::Low, "with a longer age of MFA")),
             Guard::Mfa => Some((Severity::High, "lost its demand for MFA")),
             Guard::Organisation if narrows => Some((Severity::Medium, "with another organisation")),
+            // Who is named, and is one of ours, belongs to the organisation anyhow.
+            Guard::Organisation if self.is_of_ours(&door.who) => {
+                Some((Severity::Low, "lost its organisation"))
+            }
             Guard::Organisation => Some((Severity::High, "lost its organisation")),
             Guard::Address => Some((Severity::Medium, "lost its source addresses")),
             Guard::Subject if is_replaced => self.of_subject(door),
@@ -272,6 +281,14 @@ impl Comparison<'_> {
             }
         };
         of_guard.max(exposed)
+    }
+
+    /// Whether those who come through a door are of an account of ours.
+    fn is_of_ours(&self, who: &Who) -> bool {
+        who.account().is_some_and(|account| {
+            Some(account) == self.world.role_account
+                || (self.world.standing)(account) == Standing::Ours
+        })
     }
 
     /// A subject that replaces another one: of the same owner, of a known one, or of nobody known.
