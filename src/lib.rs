@@ -32,14 +32,24 @@
 //!    in clear.
 //! 7. Text from a log is hostile: it reaches an output only through that output's escaping.
 //! 8. Facts join: commutative, associative, idempotent.
+//! 9. A trust policy explains a caller only if its writing raised no alert, no grant has refuted
+//!    it, and the caller did not write it.
 
 pub mod text;
 
 pub mod id;
 
+pub mod glob;
+
 pub mod severity;
 
 pub mod event;
+
+pub mod trust;
+
+pub mod authorization;
+
+pub mod starter;
 
 pub mod lineage;
 
