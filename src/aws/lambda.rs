@@ -81,7 +81,7 @@ pub fn main() -> ExitCode {
         name: std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),
         queue: Queue::at(settings.queue_url.clone()),
         settings,
-        aws: Aws::default(),
+        aws: Aws::of_function(),
         work: Mutex::new(Work::within(memory_size())),
     };
     let function = &function;
