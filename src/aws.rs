@@ -10,9 +10,13 @@ pub mod sns;
 pub mod sqs;
 
 use std::error::Error;
+use std::pin::Pin;
 use std::time::Duration;
 
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_sns::config::{SharedCredentialsProvider, SharedHttpClient};
 use aws_sdk_sns::error::ProvideErrorMetadata;
 use aws_smithy_http_client::{Builder, tls};
 use tokio::sync::OnceCell;
@@ -21,21 +25,32 @@ use tokio::sync::OnceCell;
 /// away, and the time is better spent on the next attempt.
 const CONNECT: Duration = Duration::from_secs(3);
 
-/// The way to AWS: credentials, region and endpoint as the SDK's environment says
-/// (`AWS_PROFILE`, `AWS_REGION`, `AWS_ENDPOINT_URL`, …). Nothing is read, and no connection and
-/// no client made, before the first of them is asked for: a Lambda that has nothing to say starts
-/// without them.
-#[derive(Debug, Default)]
+/// The way to AWS. Nothing is read, and no connection and no client made, before the first of them
+/// is asked for: a Lambda that has nothing to say starts without them.
+#[derive(Debug)]
 pub struct Aws {
     endpoint_url: Option<String>,
+    /// How the configuration is found. What the other way would need is then not linked: signing
+    /// on, profiles and the metadata of machines are a quarter of the function.
+    load: fn(Option<String>) -> Loading,
     config: OnceCell<SdkConfig>,
 }
 
+type Loading = Pin<Box<dyn Future<Output = SdkConfig>>>;
+
 impl Aws {
-    /// AWS, or what answers at `endpoint_url` in its place.
+    /// AWS, or what answers at `endpoint_url` in its place, with credentials, region and endpoint
+    /// as the SDK's environment says (`AWS_PROFILE`, `AWS_REGION`, `AWS_ENDPOINT_URL`, …).
     #[must_use]
     pub fn at(endpoint_url: Option<String>) -> Self {
-        Self { endpoint_url, config: OnceCell::new() }
+        Self { endpoint_url, load: |url| Box::pin(load(url)), config: OnceCell::new() }
+    }
+
+    /// AWS as a function sees it: credentials and region stand in the environment.
+    #[must_use]
+    pub fn of_function() -> Self {
+        let load = |_| -> Loading { Box::pin(std::future::ready(of_environment())) };
+        Self { endpoint_url: None, load, config: OnceCell::new() }
     }
 
     /// The same way, for whoever has to hold it.
@@ -46,7 +61,7 @@ impl Aws {
 
     /// What all clients share.
     pub async fn config(&self) -> &SdkConfig {
-        self.config.get_or_init(|| Box::pin(load(self.endpoint_url.as_deref()))).await
+        self.config.get_or_init(|| (self.load)(self.endpoint_url.clone())).await
     }
 
     /// A client of Kinesis.
@@ -75,17 +90,39 @@ impl Aws {
     }
 }
 
-async fn load(endpoint_url: Option<&str>) -> SdkConfig {
-    let https = Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .build_https();
-    let timeouts = aws_config::timeout::TimeoutConfig::builder().connect_timeout(CONNECT).build();
-    let mut loader =
-        aws_config::defaults(BehaviorVersion::latest()).http_client(https).timeout_config(timeouts);
+async fn load(endpoint_url: Option<String>) -> SdkConfig {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(https())
+        .timeout_config(timeouts());
     if let Some(url) = endpoint_url {
         loader = loader.endpoint_url(url);
     }
     loader.load().await
+}
+
+fn of_environment() -> SdkConfig {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let is_set = |name: &str| variable(name).is_some_and(|it| it.eq_ignore_ascii_case("true"));
+    let credentials = EnvironmentVariableCredentialsProvider::new();
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(variable("AWS_REGION").map(Region::new))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(https())
+        .timeout_config(timeouts())
+        .use_fips(is_set("AWS_USE_FIPS_ENDPOINT"))
+        .use_dual_stack(is_set("AWS_USE_DUALSTACK_ENDPOINT"));
+    config.set_endpoint_url(variable("AWS_ENDPOINT_URL"));
+    config.build()
+}
+
+fn https() -> SharedHttpClient {
+    let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
+    Builder::new().tls_provider(provider).build_https()
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder().connect_timeout(CONNECT).build()
 }
 
 /// Why a call failed, in words for whoever set it up: what the service says, or else the causes

@@ -51,9 +51,9 @@ enum Command {
     Replay(replay::Args),
     /// Explain one event: where it came from, what came of it, and what each rule thought
     Explain(explain::Args),
-    /// Check expectations (rolewatch.toml)
+    /// Check expectations (rolewatch.toml), or derive some to start from
     Config(config::Args),
-    /// Show what is normal
+    /// Show what is normal, or take in trust policies
     Baseline(baseline::Args),
     /// Explain every rule, or one
     Rules(rules::Args),

@@ -35,14 +35,24 @@
 //!    be too high after a crash, never too low for want of a merge.
 //! 9. Nothing that may matter to the next judgement is acknowledged before it is saved, where
 //!    there is a [`store`] to save it in.
+//! 10. A trust policy explains a caller only if its writing raised no alert, no grant has refuted
+//!     it, and the caller did not write it.
 
 pub mod text;
 
 pub mod id;
 
+pub mod glob;
+
 pub mod severity;
 
 pub mod event;
+
+pub mod trust;
+
+pub mod authorization;
+
+pub mod starter;
 
 pub mod lineage;
 

@@ -9,7 +9,8 @@
 //! | `session#…` | where a chain came from | once, for the sessions that [`needs`] finds worth it |
 //! | `place#…` | where a person was who acts from inside AWS | for each sign-in that tells it, and each sign-in through Identity Center |
 //! | `copy#…` | both accounts' records of one call are one call | once for a call across accounts |
-//! | `account#…`, `person#…` | who takes part at all | once ever |
+//! | `trust#…` | the trust policies of a role, and its deletion | when one is written, or refuted by a grant |
+//! | `account#…`, `person#…`, `party#…`, `ours#…` | who takes part at all | once ever |
 //!
 //! What was seen is not shared: judging a record again in another environment adds no fact that
 //! is not there, and its alert is a repeat of itself; counts may be one too high. Nor are calls
@@ -209,6 +210,21 @@ impl<T: Table> Store<T> {
         std::mem::take(&mut self.tally)
     }
 
+    /// Reads items as they are now, whatever is known of them, for `memory` to take in.
+    ///
+    /// # Errors
+    /// A failure that can pass.
+    pub async fn fetch(
+        &mut self,
+        memory: &dyn Memory,
+        keys: &[Key],
+    ) -> Result<Overlay, StoreError<T::Error>> {
+        let items = self.read(keys, true).await?;
+        let mut overlay = Overlay::default();
+        self.take_in(memory, keys, items, true, &mut overlay);
+        Ok(overlay)
+    }
+
     /// Forgets what the memory does not hold any more, once there is much of it.
     fn prune(&mut self, memory: &dyn Memory) {
         if self.known.len() <= self.prune_above {
@@ -219,6 +235,7 @@ impl<T: Table> Store<T> {
             let held = match key {
                 Key::Role(role) => memory.role(role).is_some(),
                 Key::Caller(caller) => memory.caller(caller).is_some(),
+                Key::Trust(role) => memory.trust(role).is_some(),
                 _ => false,
             };
             held || now.duration_since(known.at) < FRESH

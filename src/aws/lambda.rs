@@ -82,7 +82,7 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let aws = Arc::new(Aws::default());
+    let aws = Arc::new(Aws::of_function());
     let table = settings.table.as_deref();
     let store = table.map(|name| Store::over(DynamoTable::named(name, Arc::clone(&aws))));
     let function = Function {

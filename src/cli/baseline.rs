@@ -1,5 +1,6 @@
 //! `rolewatch baseline`
 
+pub(super) mod import;
 #[cfg(feature = "aws")]
 mod table;
 
@@ -25,9 +26,8 @@ pub(super) struct Args {
 enum Command {
     /// What is normal for a role, in words and numbers
     Show(Show),
-    /// Put what replay has learned where the Lambda finds it
-    #[cfg(feature = "aws")]
-    Import(Import),
+    /// Take in what replay has learned, and what trust policies say today
+    Import(import::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -47,27 +47,9 @@ struct Show {
     remote: Remote,
 }
 
-#[cfg(feature = "aws")]
-#[derive(Debug, clap::Args)]
-struct Import {
-    /// A file that `replay --save-baseline` wrote
-    #[arg(long, value_name = "FILE")]
-    baseline: PathBuf,
-    /// The shared table of the Lambda
-    #[arg(long, value_name = "NAME")]
-    table: String,
-    #[command(flatten)]
-    remote: Remote,
-}
-
 pub(super) fn run(args: &Args) -> Exit {
     match &args.command {
-        #[cfg(feature = "aws")]
-        Command::Import(it) => load(&it.baseline)
-            .and_then(|memory| {
-                it.remote.run(async |aws| table::import(aws, &it.table, &memory).await)
-            })
-            .unwrap_or_else(|exit| exit),
+        Command::Import(args) => import::run(args),
         #[cfg(feature = "aws")]
         Command::Show(Show { table: Some(name), file, remote, .. }) => {
             // With a table there is no file, and what stands in its place is the role.
@@ -85,7 +67,8 @@ pub(super) fn run(args: &Args) -> Exit {
     }
 }
 
-fn load(file: &Path) -> Result<WorkingSet, Exit> {
+/// The saved baseline of a file; why there is none is told.
+pub(super) fn load(file: &Path) -> Result<WorkingSet, Exit> {
     baseline_file::load(file).map_err(|error| {
         say(format_args!("rolewatch: {}: {error}", file.display()));
         Exit::Usage

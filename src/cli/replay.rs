@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::{Exit, config, say, summary};
+use super::{Exit, baseline, config, say, summary};
 use crate::config::Config;
 use crate::event::Event;
 use crate::local::{self, Format, Inputs, Output, Progress, baseline_file};
@@ -63,11 +63,7 @@ pub(super) fn load_config(file: Option<&Path>) -> Result<Config, Exit> {
 }
 
 pub(super) fn load_baseline(file: Option<&Path>) -> Result<WorkingSet, Exit> {
-    let Some(file) = file else { return Ok(WorkingSet::default()) };
-    baseline_file::load(file).map_err(|error| {
-        say(format_args!("rolewatch: {}: {error}", file.display()));
-        Exit::Usage
-    })
+    file.map_or_else(|| Ok(WorkingSet::default()), baseline::load)
 }
 
 fn replay(args: &Args, config: &Config, mut memory: WorkingSet) -> Exit {

@@ -23,7 +23,11 @@ pub(super) fn tell(report: &Report, read: &str, took: Duration) {
 /// was never seen.
 pub(super) fn tell_forgotten(memory: &WorkingSet, helps: &str) {
     if memory.evicted() > 0 {
-        let evicted = plural(memory.evicted(), "role or caller", "roles and callers");
+        let evicted = plural(
+            memory.evicted(),
+            "role, caller or trust policy",
+            "roles, callers and trust policies",
+        );
         say(format_args!("{evicted} forgotten for want of room{helps}"));
     }
     let lost = memory.lost();

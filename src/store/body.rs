@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::baseline::{Caller, RoleBaseline};
 use crate::lineage::{CROWD, CallId, Perishable, Place, Session};
 use crate::state::FirstCopy;
+use crate::trust::History;
 
 /// How long a role or caller is kept after it was last active: a role that is used once a year
 /// is known when its day comes.
@@ -30,6 +31,8 @@ pub enum Body {
     Told(Arc<Told>),
     /// The first copy of a call.
     Copy(Arc<FirstCopy>),
+    /// The trust policies of a role.
+    Trust(Arc<History>),
     /// That it is known.
     Known,
 }
@@ -98,6 +101,11 @@ impl Body {
                 Self::Caller(Arc::new(mine.rebase(base, onto)))
             }
             (Self::Told(mine), Self::Told(onto)) => Self::Told(Arc::new(mine.join(onto))),
+            (Self::Trust(mine), Self::Trust(onto)) => {
+                let mut joined = (**mine).clone();
+                joined.join(onto);
+                Self::Trust(Arc::new(joined))
+            }
             (Self::Copy(mine), Self::Copy(theirs)) => {
                 let rank = |it: &FirstCopy| (it.complete, it.revision);
                 if rank(mine) > rank(theirs) { self.clone() } else { onto.clone() }
@@ -139,6 +147,10 @@ impl Body {
             Self::Caller(caller) => after(caller.last_active().max(Some(now)), KEPT),
             Self::Told(told) => told.until().max(least),
             Self::Copy(copy) => after(Some(copy.call.time.max(now)), COPY_KEPT),
+            // A policy is in force for as long as its role is there, used or not.
+            Self::Trust(history) => {
+                history.deleted().and_then(|time| after(Some(time.max(now)), KEPT))
+            }
             Self::Known => None,
         }
     }
@@ -156,6 +168,7 @@ impl Body {
         match (self, other) {
             (Self::Role(one), Self::Role(other)) => Arc::ptr_eq(one, other),
             (Self::Caller(one), Self::Caller(other)) => Arc::ptr_eq(one, other),
+            (Self::Trust(one), Self::Trust(other)) => Arc::ptr_eq(one, other),
             _ => self == other,
         }
     }

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Body, Key};
+use crate::trust::History;
 
 /// The form that this version writes.
 const FORM: u8 = 1;
@@ -65,7 +66,8 @@ pub fn decode(key: &Key, bytes: &[u8]) -> Result<Body, CodecError> {
         Key::Caller(_) => unpack(packed).map(Body::Caller),
         Key::Session(_) | Key::Place(_) => unpack(packed).map(Body::Told),
         Key::Copy(_) => unpack(packed).map(Body::Copy),
-        Key::Account(_) | Key::Person(_) => Ok(Body::Known),
+        Key::Trust(_) => unpack(packed).map(Body::Trust),
+        Key::Account(_) | Key::Person(_) | Key::Party(_) | Key::Ours(_) => Ok(Body::Known),
     }
 }
 
@@ -87,6 +89,11 @@ fn shrunk(body: &Body, most: usize) -> Body {
             told.places.truncate(most.min(4));
             Body::Told(Arc::new(told))
         }
+        Body::Trust(history) => {
+            let mut history = (**history).clone();
+            history.shrink(most.min(History::VERSIONS));
+            Body::Trust(Arc::new(history))
+        }
         Body::Copy(_) | Body::Known => body.clone(),
     }
 }
@@ -98,6 +105,7 @@ fn pack(body: &Body) -> Vec<u8> {
         Body::Caller(it) => to_json(&**it),
         Body::Told(it) => to_json(&**it),
         Body::Copy(it) => to_json(&**it),
+        Body::Trust(it) => to_json(&**it),
         Body::Known => return bytes,
     };
     let mut deflate = DeflateEncoder::new(bytes, Compression::default());

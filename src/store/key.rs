@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::event::PrincipalKey;
 use crate::id::{AccountId, EventId, RoleArn, hex};
 use crate::lineage::CredentialKey;
+use crate::trust::RoleKey;
 
 /// The name of one item.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +26,12 @@ pub enum Key {
     Account(AccountId),
     /// A person's name, in lower case.
     Person(Arc<str>),
+    /// The trust policies of a role.
+    Trust(RoleKey),
+    /// A party that some trust policy lets in.
+    Party(Arc<str>),
+    /// An account of ours.
+    Ours(AccountId),
 }
 
 /// Most bytes of a key that are kept as they are. A partition key has 2,048 at most.
@@ -45,6 +52,9 @@ impl Key {
             Self::Copy(id) => format!("copy#{id}"),
             Self::Account(account) => format!("account#{account}"),
             Self::Person(name) => format!("person#{name}"),
+            Self::Trust(role) => format!("trust#{}", role.as_str()),
+            Self::Party(party) => format!("party#{party}"),
+            Self::Ours(account) => format!("ours#{account}"),
         };
         if text.len() <= LONGEST {
             return text;

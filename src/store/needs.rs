@@ -4,20 +4,23 @@
 use std::collections::HashMap;
 
 use super::Key;
-use crate::event::{Assumption, Event, Principal, PrincipalKey, PrincipalKind};
+use crate::event::{Assumption, Event, Principal, PrincipalKey, PrincipalKind, TrustChange};
 use crate::lineage::{self, CallId, CredentialKey};
 use crate::pipeline::Question;
 use crate::state::{Change, Memory, Subject};
 use crate::text::Text;
+use crate::trust::{RoleKey, TrustPolicy, party_of, trusted_parties};
 
 /// The items that say how usual an event is, where it came from, and what is known of it.
 #[must_use]
 pub fn keys(memory: &dyn Memory, event: &Event) -> Vec<Key> {
     let principal = &event.call().principal;
     let mut keys = vec![Key::Caller(principal.key_or_unnamed())];
+    keys.extend(event.call().account.map(Key::Ours));
     match event {
         Event::Assumption(it) => {
             keys.extend(it.role().cloned().map(Key::Role));
+            keys.extend(it.role().and_then(RoleKey::of).map(Key::Trust));
             keys.extend(principal.account.map(Key::Account));
             keys.extend(name(it));
             let shared_id = it.call.shared_id.clone().filter(|_| is_across_accounts(it));
@@ -28,17 +31,42 @@ pub fn keys(memory: &dyn Memory, event: &Event) -> Vec<Key> {
             keys.extend(waiting(memory, &lineage::issued(it)));
         }
         Event::SignIn(it) => keys.extend(waiting(memory, &lineage::told_by(it))),
-        Event::TrustChange(_) => {}
+        Event::TrustChange(it) => keys.extend(of_writing(memory, it)),
     }
     keys
 }
 
+/// What the writing of a policy is compared with: what was written before, and what is known of
+/// those whom the new one lets in. Where only an earlier record tells the role's ARN, its baseline
+/// is found once that one was read.
+fn of_writing(memory: &dyn Memory, it: &TrustChange) -> Vec<Key> {
+    let role = RoleKey::written_by(it);
+    let history = role.as_ref().and_then(|role| memory.trust(role));
+    let arn = it.role.clone().or_else(|| history?.arn().cloned());
+    let mut keys: Vec<Key> = arn.map(Key::Role).into_iter().collect();
+    keys.extend(role.map(Key::Trust));
+    let policy = it.policy.as_ref().and_then(|it| TrustPolicy::read(it.as_json()).ok());
+    let (accounts, parties) = policy.as_ref().map(trusted_parties).unwrap_or_default();
+    for account in accounts {
+        keys.extend([Key::Account(account), Key::Ours(account)]);
+        keys.push(Key::Party(party_of(account).into()));
+    }
+    keys.extend(parties.into_iter().map(|party| Key::Party(party.into())));
+    keys
+}
+
 /// The items that have to be known as they are now. Somebody who tries many roles is refused in
-/// many environments within seconds; what each has seen makes an enumeration only together.
+/// many environments within seconds; what each has seen makes an enumeration only together. And a
+/// policy is compared with the one before, not with that of a minute ago.
 #[must_use]
 pub fn urgent(event: &Event) -> Option<Key> {
-    let Event::Assumption(it) = event else { return None };
-    (!it.call.granted()).then(|| Key::Caller(it.call.principal.key_or_unnamed()))
+    match event {
+        Event::Assumption(it) if !it.call.granted() => {
+            Some(Key::Caller(it.call.principal.key_or_unnamed()))
+        }
+        Event::TrustChange(it) => RoleKey::written_by(it).map(Key::Trust),
+        Event::Assumption(_) | Event::SignIn(_) => None,
+    }
 }
 
 /// The items that an alert rests on, or that say that it was sent.

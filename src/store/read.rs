@@ -24,6 +24,9 @@ impl<T: Table> Store<T> {
             Key::Copy(id) => memory.first_copy(id).is_none(),
             Key::Account(account) => !is_fresh && !memory.knows_account(*account),
             Key::Person(name) => !is_fresh && !memory.is_person(name),
+            Key::Trust(role) => !is_fresh || was_evicted(memory.trust(role).is_some()),
+            Key::Party(party) => !is_fresh && !memory.knows_party(party),
+            Key::Ours(account) => !is_fresh && !memory.is_ours(*account),
         }
     }
 
@@ -133,6 +136,9 @@ pub(super) fn held(memory: &dyn Memory, key: &Key) -> Option<Body> {
         Key::Copy(id) => memory.first_copy(id).map(Body::Copy),
         Key::Account(account) => memory.knows_account(*account).then_some(Body::Known),
         Key::Person(name) => memory.is_person(name).then_some(Body::Known),
+        Key::Trust(role) => memory.trust(role).map(Body::Trust),
+        Key::Party(party) => memory.knows_party(party).then_some(Body::Known),
+        Key::Ours(account) => memory.is_ours(*account).then_some(Body::Known),
         Key::Session(key) | Key::Place(key) => {
             let traces = memory.traces();
             let sessions = traces.sessions.under(key).iter();
@@ -156,6 +162,8 @@ fn put_all(memory: &dyn Memory, news: Vec<(Key, Body)>, overlay: &mut Overlay) {
             }
             (Key::Account(account), Body::Known) => changes.push(Change::KnowAccount(account)),
             (Key::Person(name), Body::Known) => changes.push(Change::KnowPerson(name)),
+            (Key::Party(party), Body::Known) => changes.push(Change::KnowParty(party)),
+            (Key::Ours(account), Body::Known) => changes.push(Change::Own(account)),
             (Key::Session(_) | Key::Place(_), Body::Told(told)) => {
                 let traces = memory.traces();
                 for (id, session) in &told.sessions {
@@ -178,6 +186,7 @@ fn put_all(memory: &dyn Memory, news: Vec<(Key, Body)>, overlay: &mut Overlay) {
         match (key, body) {
             (Key::Role(role), Body::Role(it)) => drop(overlay.roles.insert(role, it)),
             (Key::Caller(caller), Body::Caller(it)) => drop(overlay.callers.insert(caller, it)),
+            (Key::Trust(role), Body::Trust(it)) => drop(overlay.trust.insert(role, it)),
             _ => {}
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::alert::Alert;
 use crate::baseline::{Caller, Dimension, RoleBaseline, Table as Values};
 use crate::cloudtrail;
 use crate::config::Config;
@@ -12,6 +13,7 @@ use crate::id::RoleArn;
 use crate::memory::WorkingSet;
 use crate::pipeline::{Counted, Ports, Topics, Unit, Watch, drive, transact};
 use crate::report::Report;
+use crate::severity::Severity;
 use crate::state::{Change, State};
 
 /// A table that answers at once, in pieces.
@@ -60,10 +62,15 @@ impl Table for &mut Shelf {
     }
 }
 
-impl Topics for Shelf {
+/// What went out.
+#[derive(Default)]
+struct Sent(Vec<Alert>);
+
+impl Topics for Sent {
     type Error = &'static str;
 
-    async fn publish(&mut self, _: &[&crate::alert::Alert]) -> Result<(), (usize, &'static str)> {
+    async fn publish(&mut self, alerts: &[&Alert]) -> Result<(), (usize, &'static str)> {
+        self.0.extend(alerts.iter().map(|it| (*it).clone()));
         Ok(())
     }
 }
@@ -99,21 +106,59 @@ fn event(role: &str, second: i64) -> Event {
     cloudtrail::read(&record).unwrap().expect("ours")
 }
 
+/// A trust policy is written that admits another account, on a condition; `None` for a deletion.
+fn writing(name: &str, condition: Option<Value>, second: i64) -> Event {
+    let mut request = json!({"roleName": "vendor"});
+    if let Some(condition) = condition {
+        let policy = json!({"Statement": {
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Principal": {"AWS": "444455556666"},
+            "Condition": condition,
+        }});
+        let field =
+            if name == "CreateRole" { "assumeRolePolicyDocument" } else { "policyDocument" };
+        request[field] = policy.to_string().into();
+    }
+    let mut record: Value = json!({
+        "eventSource": "iam.amazonaws.com",
+        "eventName": name,
+        "eventTime": Timestamp::from_second(1_772_442_000 + second).unwrap().to_string(),
+        "eventID": format!("writing-{second}"),
+        "recipientAccountId": "111122223333",
+        "sourceIPAddress": "198.51.100.7",
+        "userAgent": "aws-cli/2.17",
+        "userIdentity": {
+            "type": "IAMUser",
+            "principalId": "AIDAEXAMPLEALICE",
+            "arn": "arn:aws:iam::111122223333:user/alice",
+            "accountId": "111122223333",
+            "userName": "alice",
+        },
+        "requestParameters": request,
+    });
+    if name == "CreateRole" {
+        let arn = "arn:aws:iam::111122223333:role/teams/vendor";
+        record["responseElements"] = json!({"role": {"arn": arn, "roleId": "AROAEXAMPLEVENDOR"}});
+    }
+    cloudtrail::read(&record).unwrap().expect("ours")
+}
+
 /// One batch of one environment, at a time.
 fn run(
     memory: &mut WorkingSet,
     store: &mut Store<&mut Shelf>,
     events: &[Event],
     now: i64,
-) -> Result<(), String> {
+) -> Result<Vec<Alert>, String> {
     store.set_time(Timestamp::from_second(1_772_442_000 + now).unwrap());
     let config = Config::default();
     let watch = Watch { config: &config, learn_until: None };
     let units = [Unit { events, ..Unit::default() }];
-    let mut topics = Shelf::default();
+    let mut topics = Sent::default();
     let ports = Ports { topics: &mut topics, letters: &mut Counted, baselines: store };
     let done = drive(transact(memory, watch, &units, ports, &mut Report::default()));
-    done.map_err(|failure| failure.cause.to_string())
+    done.map(|()| topics.0).map_err(|failure| failure.cause.to_string())
 }
 
 fn calls(shelf: &Shelf, role: &str) -> u64 {
@@ -129,8 +174,8 @@ fn what_is_fresh_is_not_read_twice_and_counts_cost_no_write() {
     let mut store = Store::over(&mut shelf);
     run(&mut memory, &mut store, &[event("a", 0)], 0).unwrap();
     let first = store.take_tally();
-    assert_eq!(first.reads, 3, "role, caller and account");
-    assert_eq!(first.writes, 5, "the same, her name, and the session");
+    assert_eq!(first.reads, 5, "role, its trust policies, caller, account, and whether it is ours");
+    assert_eq!(first.writes, 7, "the same, her name, and the session");
     for second in 1..50 {
         run(&mut memory, &mut store, &[event("a", second)], second).unwrap();
     }
@@ -138,7 +183,7 @@ fn what_is_fresh_is_not_read_twice_and_counts_cost_no_write() {
     assert_eq!((rest.reads, rest.conflicts), (0, 0));
     assert_eq!(rest.writes, 49, "the sessions");
     run(&mut memory, &mut store, &[event("a", 61)], 61).unwrap();
-    assert_eq!(store.take_tally().reads, 2, "role and caller, a minute later");
+    assert_eq!(store.take_tally().reads, 3, "role, its policies and caller, a minute later");
     // After six hours the counts are written all the same.
     run(&mut memory, &mut store, &[], 6 * 3_600 + 100).unwrap();
     assert_eq!(calls(&shelf, "a"), 51);
@@ -183,8 +228,8 @@ fn hundreds_of_roles_are_read_in_pages_and_nothing_else_is() {
     assert!(shelf.asked.iter().flatten().all(|key| !key.contains("other")));
     assert_eq!(
         shelf.items.len(),
-        1_000 + 2 * 250 + 3,
-        "roles, sessions; alice, her account and her name"
+        1_000 + 3 * 250 + 4,
+        "roles, what they are called, sessions; alice, her account, her name, that it is ours"
     );
 }
 
@@ -295,4 +340,51 @@ fn a_long_key_ends_in_a_digest() {
     assert_eq!(person("alice"), "person#alice");
     let (one, other) = ("ö".repeat(900), "ö".repeat(901));
     assert!(person(&one).len() < 1_024 && person(&one) != person(&other));
+}
+
+#[test]
+fn a_policy_that_another_environment_saw_is_compared_with() {
+    let demand = || Some(json!({"StringEquals": {"sts:ExternalId": "acme-7f3a"}}));
+    let mut shelf = Shelf::default();
+    let one = |shelf: &mut Shelf, event: Event, now: i64| {
+        run(&mut WorkingSet::default(), &mut Store::over(shelf), &[event], now).unwrap()
+    };
+    one(&mut shelf, writing("CreateRole", demand(), 0), 0);
+    let alerts = one(&mut shelf, writing("UpdateAssumeRolePolicy", Some(json!({})), 5), 5);
+    let [alert] = &*alerts else { panic!("{alerts:?}") };
+    assert!(alert.findings.iter().any(|it| it.rule == "trust_policy_weakened"), "{alert:?}");
+    let arn = alert.role.as_ref().and_then(|it| it.arn.as_deref());
+    assert_eq!(arn, Some("arn:aws:iam::111122223333:role/teams/vendor"), "told by the creation");
+    assert!(!format!("{:?}", shelf.items).contains("acme-7f3a"));
+
+    one(&mut shelf, writing("DeleteRole", None, 9), 9);
+    let item = &shelf.items["trust#111122223333/vendor"];
+    let Some(Body::Trust(history)) = &item.body else { panic!("{item:?}") };
+    assert!(history.deleted().is_some());
+    assert!(item.until.is_some(), "a role that is gone is forgotten in the end");
+}
+
+#[test]
+fn what_two_environments_write_of_one_policy_at_a_time_is_judged_together() {
+    let demand = || Some(json!({"StringEquals": {"sts:ExternalId": "acme-7f3a"}}));
+    let mut shelf = Shelf::default();
+    let mut memories = [WorkingSet::default(), WorkingSet::default()];
+    let mut known = [None, None];
+    let events = [
+        writing("CreateRole", demand(), 0),
+        writing("UpdateAssumeRolePolicy", demand(), 4),
+        writing("UpdateAssumeRolePolicy", Some(json!({})), 8),
+    ];
+    let mut alerts = Vec::new();
+    for (n, event) in events.into_iter().enumerate() {
+        let mut store = Store::over(&mut shelf);
+        if let Some((entries, due)) = known[n % 2].take() {
+            (store.known, store.due) = (entries, due);
+        }
+        alerts.extend(run(&mut memories[n % 2], &mut store, &[event], 8).unwrap());
+        known[n % 2] = Some((store.known, store.due));
+    }
+
+    alerts.retain(|alert| alert.severity > Severity::Low);
+    assert_eq!(alerts.len(), 1, "the last one lost a condition that the other had seen");
 }

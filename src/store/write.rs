@@ -59,7 +59,9 @@ impl<T: Table> Store<T> {
             changes.roles.iter().map(|(k, v)| (Key::Role(k.clone()), Body::Role(v.clone())));
         let callers =
             changes.callers.iter().map(|(k, v)| (Key::Caller(k.clone()), Body::Caller(v.clone())));
-        let mut baselines: Vec<(Key, Body)> = roles.chain(callers).collect();
+        let trust =
+            changes.trust.iter().map(|(k, v)| (Key::Trust(k.clone()), Body::Trust(v.clone())));
+        let mut baselines: Vec<(Key, Body)> = roles.chain(callers).chain(trust).collect();
         // One order for all: what is done first does not depend on how a map is laid out.
         baselines.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         let mut drafts = Vec::new();
@@ -86,7 +88,11 @@ impl<T: Table> Store<T> {
         let accounts = changes.accounts.iter().filter(|it| !memory.knows_account(**it));
         let people = changes.people.iter().filter(|it| !memory.is_person(it));
         let accounts = accounts.map(|it| Key::Account(*it));
+        let parties = changes.parties.iter().filter(|it| !memory.knows_party(it));
+        let ours = changes.ours.iter().filter(|it| !memory.is_ours(**it));
         let known = accounts.chain(people.map(|it| Key::Person(it.clone())));
+        let known = known.chain(parties.map(|it| Key::Party(it.clone())));
+        let known = known.chain(ours.map(|it| Key::Ours(*it)));
         drafts.extend(known.map(|key| Draft::once(key, Body::Known, 0)));
         drafts
     }
@@ -137,6 +143,7 @@ impl<T: Table> Store<T> {
             let is_changing = match key {
                 Key::Role(role) => changes.roles.contains_key(role),
                 Key::Caller(caller) => changes.callers.contains_key(caller),
+                Key::Trust(role) => changes.trust.contains_key(role),
                 _ => false,
             };
             match (self.known.get(key), held(memory, key)) {
@@ -269,6 +276,10 @@ impl<T: Table> Store<T> {
                 }
                 (Key::Caller(caller), Body::Caller(it)) if is_joined => {
                     changes.callers.insert(caller.clone(), it.clone());
+                    was_crossed = true;
+                }
+                (Key::Trust(role), Body::Trust(it)) if is_joined => {
+                    changes.trust.insert(role.clone(), it.clone());
                     was_crossed = true;
                 }
                 _ => {}

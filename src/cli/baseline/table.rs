@@ -6,16 +6,19 @@ use std::time::{Duration, Instant, SystemTime};
 use jiff::Timestamp;
 
 use super::super::{Exit, say};
+use super::import::changes_of;
 use super::tell;
+use crate::authorization::AuthorizedRole;
 use crate::aws::Aws;
 use crate::aws::dynamodb::{DynamoTable, TableError};
 use crate::baseline::RoleBaseline;
 use crate::id::RoleArn;
-use crate::memory::WorkingSet;
-use crate::pipeline::Baselines;
-use crate::state::Overlay;
-use crate::store::{Body, Item, Key, Store};
+use crate::memory::{Parts, WorkingSet};
+use crate::pipeline::{Baselines, Remember};
+use crate::state::{Memory, Overlay};
+use crate::store::{Body, Item, Key, Store, StoreError};
 use crate::text::plural;
+use crate::trust::RoleKey;
 
 /// Items written together.
 const CHUNK: usize = 500;
@@ -23,41 +26,119 @@ const CHUNK: usize = 500;
 /// How long one chunk, or all of a reading, may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Puts all of a memory but its sessions into the table, joined with what is there.
-pub(super) async fn import(aws: &Aws, name: &str, memory: &WorkingSet) -> Exit {
-    let parts = memory.parts();
+/// Puts all of a memory but its sessions into the table, and then what trust policies say at a
+/// time; each joined with what is there, so that doing it twice changes nothing. Returns how many
+/// policies were new or changed.
+pub(super) async fn import(
+    aws: &Aws,
+    name: &str,
+    memory: Option<&WorkingSet>,
+    (policies, time): (&[AuthorizedRole], Timestamp),
+) -> Result<u64, Exit> {
     let mut store = Store::over(table(aws, name));
     store.set_time(now());
-    let (roles, callers) = (parts.roles.len() as u64, parts.callers.len() as u64);
-    let mut chunks: Vec<Overlay> = Vec::new();
+    let imported = async {
+        if let Some(memory) = memory {
+            learned(&mut store, memory.parts()).await?;
+        }
+        trusted(&mut store, policies, time).await
+    };
+    let written = imported.await.map_err(|error| {
+        say(format_args!("rolewatch: {error}"));
+        Exit::OutputFailed
+    })?;
+    if let Some(memory) = memory {
+        let parts = memory.parts();
+        let roles = plural(parts.roles.len() as u64, "role", "roles");
+        let callers = plural(parts.callers.len() as u64, "caller", "callers");
+        let writes = plural(store.take_tally().writes, "write", "writes");
+        say(format_args!("{roles} and {callers} are in table {name} ({writes})"));
+    }
+    Ok(written)
+}
+
+/// What a replay has learned.
+async fn learned(
+    store: &mut Store<DynamoTable>,
+    parts: Parts,
+) -> Result<(), StoreError<TableError>> {
     for some in parts.roles.chunks(CHUNK) {
+        let there = known(store, some, Key::Role).await?;
         let mut chunk = Overlay::default();
-        chunk.roles.extend(some.iter().cloned());
-        chunks.push(chunk);
+        chunk.roles.extend(some.iter().map(|(role, mine)| {
+            let mut joined = (**mine).clone();
+            there.role(role).iter().for_each(|it| joined.join(it));
+            (role.clone(), Arc::new(joined))
+        }));
+        save(store, &there, chunk).await?;
     }
     for some in parts.callers.chunks(CHUNK) {
+        let there = known(store, some, Key::Caller).await?;
         let mut chunk = Overlay::default();
-        chunk.callers.extend(some.iter().cloned());
-        chunks.push(chunk);
+        chunk.callers.extend(some.iter().map(|(caller, mine)| {
+            let mut joined = (**mine).clone();
+            there.caller(caller).iter().for_each(|it| joined.join(it));
+            (caller.clone(), Arc::new(joined))
+        }));
+        save(store, &there, chunk).await?;
+    }
+    for some in parts.trust.chunks(CHUNK) {
+        let there = known(store, some, Key::Trust).await?;
+        let mut chunk = Overlay::default();
+        chunk.trust.extend(some.iter().map(|(role, mine)| {
+            let mut joined = (**mine).clone();
+            there.trust(role).iter().for_each(|it| joined.join(it));
+            (role.clone(), Arc::new(joined))
+        }));
+        save(store, &there, chunk).await?;
     }
     let mut names = Overlay::default();
     names.accounts.extend(parts.accounts);
     names.people.extend(parts.people);
-    chunks.push(names);
-    // Nothing is known of the table: what is in it already is joined, and not overwritten.
-    let nothing = WorkingSet::default();
-    for chunk in &mut chunks {
-        store.table().set_deadline(Instant::now() + PATIENCE);
-        if let Err(error) = store.save(&nothing, chunk).await {
-            say(format_args!("rolewatch: {error}"));
-            return Exit::OutputFailed;
-        }
+    names.parties.extend(parts.parties);
+    names.ours.extend(parts.ours);
+    save(store, &WorkingSet::default(), names).await
+}
+
+/// What trust policies say, beside what the table remembers of them.
+async fn trusted(
+    store: &mut Store<DynamoTable>,
+    policies: &[AuthorizedRole],
+    time: Timestamp,
+) -> Result<u64, StoreError<TableError>> {
+    let mut written = 0;
+    for some in policies.chunks(CHUNK) {
+        let keys: Vec<(RoleKey, ())> =
+            some.iter().filter_map(|it| Some((RoleKey::of(&it.arn)?, ()))).collect();
+        let there = known(store, &keys, Key::Trust).await?;
+        let (changes, count) = changes_of(&there, some, time);
+        written += count;
+        save(store, &there, changes).await?;
     }
-    let tally = store.take_tally();
-    let (roles, callers) = (plural(roles, "role", "roles"), plural(callers, "caller", "callers"));
-    let writes = plural(tally.writes, "write", "writes");
-    say(format_args!("{roles} and {callers} are in table {name} ({writes})"));
-    Exit::Done
+    Ok(written)
+}
+
+/// What the table has of some keys, and nothing else.
+async fn known<K: Clone, V>(
+    store: &mut Store<DynamoTable>,
+    some: &[(K, V)],
+    key: impl Fn(K) -> Key,
+) -> Result<WorkingSet, StoreError<TableError>> {
+    store.table().set_deadline(Instant::now() + PATIENCE);
+    let keys: Vec<Key> = some.iter().map(|(it, _)| key(it.clone())).collect();
+    let mut there = WorkingSet::default();
+    let found = store.fetch(&there, &keys).await?;
+    there.commit(found);
+    Ok(there)
+}
+
+async fn save(
+    store: &mut Store<DynamoTable>,
+    there: &WorkingSet,
+    mut changes: Overlay,
+) -> Result<(), StoreError<TableError>> {
+    store.table().set_deadline(Instant::now() + PATIENCE);
+    store.save(there, &mut changes).await.map(drop)
 }
 
 /// Prints the roles of the table, or one of them.
