@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 
 use crate::event::{Event, Outcome, PrincipalKind, Target};
 use crate::finding::{Finding, worst};
-use crate::id::EventId;
+use crate::id::{EventId, RoleArn};
 use crate::rules;
 use crate::severity::Severity;
 use crate::text::{Text, inline};
@@ -74,8 +74,10 @@ pub struct Alert {
 /// A role.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RoleView {
-    /// Its ARN, with the path.
-    pub arn: String,
+    /// Its ARN, with the path. `UpdateAssumeRolePolicy` tells only the name: there it is absent
+    /// until another record of the role has told it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arn: Option<String>,
     /// Its account.
     pub account: Option<String>,
     /// Its name.
@@ -270,6 +272,15 @@ impl Alert {
     }
 }
 
+impl Alert {
+    /// Fills in the ARN of the role, where the record itself told only the name.
+    pub fn name_role(&mut self, arn: &RoleArn) {
+        if let Some(role) = &mut self.role {
+            role.arn.get_or_insert_with(|| arn.to_string());
+        }
+    }
+}
+
 /// `OrgAdmin assumed by alice without MFA`, or what was called where there is no role.
 fn title(event: &Event, findings: &[Finding], becomes_normal: bool) -> String {
     let who = match event {
@@ -299,14 +310,24 @@ fn title(event: &Event, findings: &[Finding], becomes_normal: bool) -> String {
 }
 
 fn role_view(event: &Event) -> Option<RoleView> {
-    let Event::Assumption(it) = event else { return None };
-    let Target::Role { arn, id } = &it.target else { return None };
-    Some(RoleView {
-        arn: arn.to_string(),
-        account: arn.account().map(|it| it.to_string()),
-        name: arn.name().to_owned(),
-        id: id.as_ref().map(ToString::to_string),
-    })
+    match event {
+        Event::Assumption(it) => match &it.target {
+            Target::Role { arn, id } => Some(RoleView {
+                arn: Some(arn.to_string()),
+                account: arn.account().map(|it| it.to_string()),
+                name: arn.name().to_owned(),
+                id: id.as_ref().map(ToString::to_string),
+            }),
+            Target::Root { .. } | Target::Unknown => None,
+        },
+        Event::TrustChange(it) => Some(RoleView {
+            arn: it.role.as_ref().map(ToString::to_string),
+            account: it.call.account.map(|it| it.to_string()),
+            name: it.role_name.as_str().to_owned(),
+            id: it.role_id.as_ref().map(ToString::to_string),
+        }),
+        Event::SignIn(_) => None,
+    }
 }
 
 fn principal_view(event: &Event) -> PrincipalView {

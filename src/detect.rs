@@ -157,7 +157,11 @@ fn fresh(state: &State<'_>, followed: &Followed<'_>, found: Found, mode: Mode) -
             },
         });
     }
-    decided.into_judged(event, lineage, 1, false, changes)
+    let mut judged = decided.into_judged(event, lineage, 1, false, changes);
+    if let Some(alert) = &mut judged.alert {
+        trusting::role_of(state, event).iter().for_each(|arn| alert.name_role(arn));
+    }
+    judged
 }
 
 /// A further copy of a call. One that names the caller in full completes one that did not: what

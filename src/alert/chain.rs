@@ -76,10 +76,10 @@ fn link_view(link: &Link) -> LinkView {
 }
 
 impl Alert {
-    /// The alert with the chain that it is the end of. An alert that is about no role has none.
+    /// The alert with the chain that it is the end of. An alert that is about no session has none.
     #[must_use]
     pub fn with_chain(self, lineage: Option<&Lineage>) -> Self {
-        let chain = lineage.filter(|_| self.role.is_some()).map(ChainView::of);
+        let chain = lineage.filter(|_| self.session.is_some()).map(ChainView::of);
         Self { chain, ..self }
     }
 }

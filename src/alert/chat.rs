@@ -114,7 +114,7 @@ fn values(alert: &Alert) -> Vec<(&'static str, String)> {
     let session = alert.session.as_ref();
     let text = |text: &Text| text.as_str().to_owned();
     let values = [
-        ("Role", alert.role.as_ref().map(|it| it.arn.clone())),
+        ("Role", alert.role.as_ref().map(|it| it.arn.clone().unwrap_or_else(|| it.name.clone()))),
         ("Who", alert.principal.identity()),
         ("Session", session.and_then(|it| it.name.as_ref()).map(text)),
         ("Issued key", session.and_then(|it| it.access_key_id.clone())),
@@ -139,7 +139,7 @@ fn keywords(alert: &Alert) -> Vec<String> {
 
 /// The ARNs of whom and what it is about, where they look like ARNs.
 fn resources(alert: &Alert) -> Vec<&str> {
-    let role = alert.role.as_ref().map(|role| role.arn.as_str());
+    let role = alert.role.as_ref().and_then(|role| role.arn.as_deref());
     let principal = alert.principal.arn.as_ref().map(Text::as_str);
     [role, principal].into_iter().flatten().filter(|arn| is_plain_arn(arn)).collect()
 }

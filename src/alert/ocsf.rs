@@ -264,7 +264,7 @@ fn resource(role: &RoleView) -> Value {
 }
 
 fn partition(role: &RoleView) -> Option<&str> {
-    role.arn.split(':').nth(1)
+    role.arn.as_ref()?.split(':').nth(1)
 }
 
 /// What an analyst searches other logs for, and where in the finding it stands.
@@ -274,7 +274,7 @@ fn observables(alert: &Alert) -> Value {
         Address::Service(_) | Address::Text(_) => None,
     };
     let user = alert.principal.arn.as_ref().map(|arn| arn.as_str().to_owned());
-    let role = alert.role.as_ref().map(|role| role.arn.clone());
+    let role = alert.role.as_ref().and_then(|role| role.arn.clone());
     let key = alert.session.as_ref().and_then(|session| session.access_key_id.clone());
     [
         (2, "IP Address", "evidences[0].src_endpoint.ip", ip),

@@ -72,7 +72,8 @@ fn facts(alert: &Alert) -> Vec<(&'static str, Option<String>)> {
     let kind = serde_json::to_value(principal.kind).unwrap_or_default();
     let kind = kind.as_str().unwrap_or_default().replace('_', " ");
     let who = principal.identity().map_or_else(|| kind.clone(), |it| format!("{it} ({kind})"));
-    let role = alert.role.as_ref().map(|role| role.arn.clone());
+    let role =
+        alert.role.as_ref().map(|role| role.arn.clone().unwrap_or_else(|| role.name.clone()));
     let address = Some(alert.source.address.as_str()).filter(|it| !it.is_empty());
     let outcome = match &alert.outcome.error {
         Some(error) => format!("refused ({})", error.as_str()),

@@ -28,7 +28,7 @@ pub fn kinds(alert: &Alert) -> Vec<Kind> {
     } else {
         format!("{who} {:?}", principal.arn.as_ref().map(|it| it.as_str().to_owned()))
     };
-    let role = alert.role.as_ref().map_or_else(String::new, |role| role.arn.to_string());
+    let role = alert.role.as_ref().map_or_else(String::new, |role| role.name.clone());
     let kind = |rule: &str| {
         let role = if rule == "role_enumeration" { String::new() } else { role.clone() };
         (who.clone(), role, rule.to_owned())
