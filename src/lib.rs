@@ -38,6 +38,8 @@ pub mod lineage;
 
 pub mod config;
 
+pub mod json;
+
 pub mod cloudtrail;
 
 pub mod decode;

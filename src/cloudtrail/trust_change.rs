@@ -1,13 +1,12 @@
 //! The three calls that change who may assume a role.
 
-use serde_json::Value;
-
 use super::{ReadError, field};
 use crate::event::{Call, Event, PolicyDocument, TrustChange, TrustChangeKind};
 use crate::id::RoleArn;
+use crate::json::Json;
 
 /// `CreateRole`: the answer holds the ARN, the request the policy in plain JSON.
-pub(super) fn created(call: Call, record: &Value) -> Result<Event, ReadError> {
+pub(super) fn created(call: Call, record: Json<'_>) -> Result<Event, ReadError> {
     let role = field::at(record, &["responseElements", "role"]);
     let arn = field::parsed(role, "arn");
     let policy = policy(record, "assumeRolePolicyDocument");
@@ -15,19 +14,19 @@ pub(super) fn created(call: Call, record: &Value) -> Result<Event, ReadError> {
 }
 
 /// `UpdateAssumeRolePolicy`: only the new document, and a name without a path.
-pub(super) fn updated(call: Call, record: &Value) -> Result<Event, ReadError> {
+pub(super) fn updated(call: Call, record: Json<'_>) -> Result<Event, ReadError> {
     let policy = policy(record, "policyDocument");
     Ok(trust_change(call, record, TrustChangeKind::Updated, None, policy))
 }
 
 /// `DeleteRole`.
-pub(super) fn deleted(call: Call, record: &Value) -> Result<Event, ReadError> {
+pub(super) fn deleted(call: Call, record: Json<'_>) -> Result<Event, ReadError> {
     Ok(trust_change(call, record, TrustChangeKind::Deleted, None, None))
 }
 
 fn trust_change(
     call: Call,
-    record: &Value,
+    record: Json<'_>,
     kind: TrustChangeKind,
     role: Option<RoleArn>,
     policy: Option<PolicyDocument>,
@@ -38,10 +37,11 @@ fn trust_change(
 }
 
 /// The document is a JSON string; a tool that parsed it has left the JSON itself.
-fn policy(record: &Value, name: &str) -> Option<PolicyDocument> {
-    match field::at(record, &["requestParameters", name]) {
-        Value::Null => None,
-        Value::String(json) => Some(PolicyDocument::new(json)),
-        parsed => Some(PolicyDocument::new(&parsed.to_string())),
+fn policy(record: Json<'_>, name: &str) -> Option<PolicyDocument> {
+    let policy = field::at(record, &["requestParameters", name]);
+    match policy.as_str() {
+        _ if policy.is_null() => None,
+        Some(json) => Some(PolicyDocument::new(&json)),
+        None => Some(PolicyDocument::new(&policy.to_value().to_string())),
     }
 }
