@@ -46,7 +46,8 @@ impl Alerts for Collected {
 }
 
 fn events(path: &str) -> Vec<Event> {
-    local::read(&[fixture(path)], &local::Progress::hidden(), &mut Report::default()).events
+    let inputs = local::read(&[fixture(path)], &local::Progress::hidden(), &mut Report::default());
+    inputs.unwrap().events.take_batch(usize::MAX).unwrap()
 }
 
 fn run(memory: &mut WorkingSet, batches: &[&[Event]], to: &mut Collected, report: &mut Report) {

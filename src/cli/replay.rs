@@ -1,6 +1,6 @@
 //! `rolewatch replay`
 
-use std::io::{IsTerminal, stdout};
+use std::io::{self, IsTerminal, stdout};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -8,8 +8,7 @@ use jiff::Timestamp;
 
 use super::{Exit, config, say};
 use crate::config::Config;
-use crate::event::Event;
-use crate::local::{self, Format, Inputs, Output, Progress, baseline_file};
+use crate::local::{self, Files, Format, Output, Progress, Sorted, baseline_file};
 use crate::memory::WorkingSet;
 use crate::pipeline::{Watch, run_batch};
 use crate::report::Report;
@@ -74,20 +73,26 @@ fn replay(args: &Args, config: &Config, mut memory: WorkingSet) -> Exit {
     let started = Instant::now();
     let mut report = Report::default();
     let progress = Progress::on_stderr();
-    let mut inputs = local::read(&args.paths, &progress, &mut report);
+    let (mut events, files) = match local::read(&args.paths, &progress, &mut report) {
+        Ok(inputs) => (inputs.events, inputs.files),
+        Err(error) => {
+            progress.end();
+            say(format_args!("rolewatch: {}", no_room(&error)));
+            return Exit::OutputFailed;
+        }
+    };
     progress.beside(|| {
-        for problem in &inputs.problems {
+        for problem in &files.problems {
             say(format_args!("rolewatch: {problem}"));
         }
     });
-    let events = std::mem::take(&mut inputs.events);
     let mut output = output(args.format, &progress);
     let watch = Watch { config, learn_until: args.learn_until };
-    let judged = judge(&mut memory, watch, &events, &mut output, &progress, &mut report);
+    let judged = judge(&mut memory, watch, &mut events, &mut output, &progress, &mut report);
     progress.end();
-    summarise(&report, &inputs, &memory, started.elapsed());
-    if let Err(error) = judged {
-        say(format_args!("rolewatch: alerts could not be written, so the run stopped: {error}"));
+    summarise(&report, &files, &memory, started.elapsed());
+    if let Err(message) = judged {
+        say(format_args!("rolewatch: {message}"));
         return Exit::OutputFailed;
     }
     if let Some(file) = &args.save_baseline
@@ -96,24 +101,39 @@ fn replay(args: &Args, config: &Config, mut memory: WorkingSet) -> Exit {
         say(format_args!("rolewatch: {}: {message}", file.display()));
         return Exit::OutputFailed;
     }
-    exit(args.fail_on, &report, &inputs)
+    exit(args.fail_on, &report, &files)
 }
 
-fn judge<W: std::io::Write>(
+pub(super) fn no_room(error: &io::Error) -> String {
+    format!(
+        "events that do not fit into memory could not be kept in the folder for temporary files, \
+         so nothing was judged: {error}: make room there, or name another folder in TMPDIR"
+    )
+}
+
+fn judge<W: io::Write>(
     memory: &mut WorkingSet,
     watch: Watch<'_>,
-    events: &[Event],
+    events: &mut Sorted,
     output: &mut Output<W>,
     progress: &Progress,
     report: &mut Report,
-) -> std::io::Result<()> {
-    progress.judge(events.len() as u64);
-    for batch in events.chunks(BATCH) {
-        run_batch(memory, watch, batch, output, report).map_err(|(_, error)| error)?;
-        output.flush()?;
+) -> Result<(), String> {
+    let unread = |error| {
+        format!("events that were set aside could not be read again, so the run stopped: {error}")
+    };
+    let unwritten = |error| format!("alerts could not be written, so the run stopped: {error}");
+    progress.judge(events.total());
+    loop {
+        let batch = events.take_batch(BATCH).map_err(unread)?;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let done = run_batch(memory, watch, &batch, output, report);
+        done.map_err(|(_, error)| unwritten(error))?;
+        output.flush().map_err(unwritten)?;
         progress.judged(batch.len() as u64);
     }
-    Ok(())
 }
 
 /// Saves what was learned, unless the reader of the alerts has gone: then some were never seen,
@@ -128,25 +148,25 @@ fn save(memory: &WorkingSet, file: &Path, closed: bool) -> Result<(), String> {
 }
 
 /// Alerts go beside the progress where both are on the terminal.
-fn output(format: Format, progress: &Progress) -> Output<impl std::io::Write + use<>> {
+fn output(format: Format, progress: &Progress) -> Output<impl io::Write + use<>> {
     let output = Output::new(anstream::AutoStream::auto(stdout()), format, local::width());
     if stdout().is_terminal() { output.beside(progress.clone()) } else { output }
 }
 
-fn exit(fail_on: Option<Severity>, report: &Report, inputs: &Inputs) -> Exit {
+fn exit(fail_on: Option<Severity>, report: &Report, files: &Files) -> Exit {
     match (fail_on, report.worst()) {
         (Some(limit), Some(worst)) if worst >= limit => Exit::FailOn,
-        _ if inputs.problems.is_empty() => Exit::Done,
+        _ if files.problems.is_empty() => Exit::Done,
         _ => Exit::SomeUnread,
     }
 }
 
-fn summarise(report: &Report, inputs: &Inputs, memory: &WorkingSet, took: Duration) {
+fn summarise(report: &Report, files: &Files, memory: &WorkingSet, took: Duration) {
     let span = report
         .span
         .map_or_else(|| "no events".to_owned(), |(first, last)| format!("{first} to {last}"));
     let seconds = took.as_secs_f64();
-    let files = plural(inputs.files, "file", "files");
+    let read = plural(files.files, "file", "files");
     if memory.evicted() > 0 {
         let evicted = plural(memory.evicted(), "role or caller", "roles and callers");
         say(format_args!("{evicted} forgotten for want of room: replay fewer logs at once"));
@@ -158,7 +178,7 @@ fn summarise(report: &Report, inputs: &Inputs, memory: &WorkingSet, took: Durati
         say(format_args!("{sessions} and {waiting} forgotten for want of room"));
     }
     say(report.sum());
-    say(format_args!("{}; {files} read, {} unreadable", report.alert_line(), inputs.unreadable));
+    say(format_args!("{}; {read} read, {} unreadable", report.alert_line(), files.unreadable));
     say(format_args!(
         "{span}; {seconds:.2} s, {:.0} records/s",
         records_per_second(report.records(), seconds)
