@@ -64,8 +64,10 @@ impl Logs {
 
     /// The files of a folder, in memory.
     pub fn loaded(folder: &Path) -> Self {
-        let mut paths: Vec<PathBuf> =
-            std::fs::read_dir(folder).expect("a folder").map(|it| it.expect("a file").path()).collect();
+        let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
+            .expect("a folder")
+            .map(|it| it.expect("a file").path())
+            .collect();
         paths.sort();
         let inputs = paths.iter().map(|it| std::fs::read(it).expect("a file")).collect();
         Self { inputs, ..Self::named(folder) }

@@ -16,16 +16,17 @@
 //!    where that is written is looked at as the name of one record, or its record is read.
 //! 4. The name is the record's own: more braces than were closed again before it, by one. What
 //!    stands there (`userIdentity`, time and source) is written by AWS, not by the caller.
-//! 5. The next beginning is in the same array. A caller shapes what follows the name, as far as
-//!    that a record may hold an array of things that look like records. But inside of JSON such a
-//!    beginning cannot stand in a string, and in another array only if a `[` was opened since the
-//!    name and not closed. Brackets that can be told from those inside strings are counted; one
-//!    that cannot ends the run.
+//! 5. The next beginning is that of the next element of the same array. A caller shapes what
+//!    follows the name, as far as that a record may hold an array of things that look like
+//!    records. But inside of JSON such a beginning cannot stand in a string, and in another array
+//!    only if a `[` was opened since the name and not closed. So brackets are counted, those that
+//!    can be told from brackets inside strings; one that cannot ends the run. And nothing else
+//!    may have begun in between: a `}` outside of such arrays is followed by a key or a bracket.
 //! 6. The name is none of ours, in plain letters.
 //!
-//! In a subscription message each record is a JSON string. A quote that is not escaped ends it,
-//! so what ends a record there (`}"},{"id":"`) cannot be inside of one, and 5 is not needed. The
-//! same holds for the line break between JSON lines.
+//! In a subscription message each record is a JSON string, in which a quote is escaped. So what
+//! stands between two events (`},{"`) cannot be inside of one, and the first such place after the
+//! beginning of a record is its end, if it looks like one.
 //!
 //! A record with a name of ours is read as a whole, has to end where the next one begins, and has
 //! to have that name at its top. Then it is ours, or of another service and counted as other;
@@ -40,7 +41,7 @@ use std::sync::LazyLock;
 
 use memchr::arch::all::packedpair::HeuristicFrequencyRank;
 use memchr::memmem::{Finder, FinderBuilder};
-use memchr::{memchr2, memchr2_iter};
+use memchr::{memchr2, memchr3_iter};
 
 use super::envelope::{MAX_DEPTH, Walk};
 use super::resync::Elements;
@@ -53,50 +54,48 @@ struct Shape {
     /// What stands before a record, up to its first value.
     head: &'static [u8],
     name: Finder<'static>,
-    /// What stands between two records, from the last byte of one to the first key of the other.
+    /// What stands between two elements, with the last byte of the first. The second begins two
+    /// bytes behind its beginning.
     boundary: Finder<'static>,
-    /// Bytes of the boundary that still belong to the first.
-    closing: usize,
-    /// Bytes of the boundary up to the next element.
-    step: usize,
     /// How a quote is written inside a record.
     quote: &'static [u8],
-    /// Whether a record may hold what looks like a boundary.
-    nests: bool,
+    /// Whether a record is a text inside an element.
+    is_text: bool,
 }
 
 /// `[{…},{…}]`
-static ELEMENTS: LazyLock<Shape> = LazyLock::new(|| Shape {
-    head: b"{\"eventVersion\":\"",
-    name: finder(b"\"eventName\":\""),
-    boundary: finder(b"},{\"eventVersion\":\""),
-    closing: 1,
-    step: 2,
-    quote: b"\"",
-    nests: true,
-});
+static ELEMENTS: LazyLock<Shape> = LazyLock::new(|| Shape::of_records(b"},{\"eventVersion\":\""));
 
 /// A record a line.
-static LINES: LazyLock<Shape> = LazyLock::new(|| Shape {
-    boundary: finder(b"}\n{\"eventVersion\":\""),
-    nests: false,
-    ..Shape::of_elements()
-});
+static LINES: LazyLock<Shape> = LazyLock::new(|| Shape::of_records(b"}\n{\"eventVersion\":\""));
 
 /// `[{"id":"…","timestamp":…,"message":"{…}"},{"id":…}]`
 static MESSAGES: LazyLock<Shape> = LazyLock::new(|| Shape {
     head: b"{\\\"eventVersion\\\":\\\"",
     name: finder(b"\\\"eventName\\\":\\\""),
-    boundary: finder(b"}\"},{\"id\":\""),
-    closing: 1,
-    step: 4,
+    boundary: finder(b"},{\""),
     quote: b"\\\"",
-    nests: false,
+    is_text: true,
 });
 
 impl Shape {
-    fn of_elements() -> Self {
-        Self { name: ELEMENTS.name.clone(), boundary: ELEMENTS.boundary.clone(), ..*ELEMENTS }
+    fn of_records(boundary: &'static [u8]) -> Self {
+        Self {
+            head: b"{\"eventVersion\":\"",
+            name: finder(b"\"eventName\":\""),
+            boundary: finder(boundary),
+            quote: b"\"",
+            is_text: false,
+        }
+    }
+
+    /// The end of the record before a boundary.
+    fn end(&self, bytes: &[u8], boundary: usize) -> Option<usize> {
+        if !self.is_text {
+            return Some(boundary + 1);
+        }
+        let around = bytes.get(boundary.checked_sub(2)?..)?;
+        around.starts_with(b"}\"},{\"id\":\"").then_some(boundary - 1)
     }
 }
 
@@ -198,11 +197,10 @@ impl Walk<'_> {
 
     /// Reads a record with a name of ours.
     fn read(&mut self, shape: &Shape, passed: &Passed<'_>, start: usize) -> Option<()> {
-        let is_text = shape.quote.len() > 1;
-        let next = self.place(start - usize::from(is_text));
+        let next = self.place(start - usize::from(shape.is_text));
         let place = Place { record: next.record + 1, ..next };
         let Reading { tape, text } = &mut *self.reading;
-        let (text, name_at) = match is_text {
+        let (text, name_at) = match shape.is_text {
             true => {
                 let name_at = unescape(passed.span, passed.name_at, text)?;
                 (text.as_slice(), name_at)
@@ -231,9 +229,9 @@ impl Walk<'_> {
 /// Where the record of the element at `at` begins.
 fn record_start(shape: &Shape, bytes: &[u8], at: usize) -> Option<usize> {
     let element = bytes.get(at..)?;
-    let record = match shape.quote.len() {
-        1 => element,
-        _ => {
+    let record = match shape.is_text {
+        false => element,
+        true => {
             let rest = element.strip_prefix(b"{\"id\":\"")?;
             let rest = behind(rest, |it| it.is_ascii_alphanumeric() || *it == b'-');
             let rest = rest.strip_prefix(b"\",\"timestamp\":")?;
@@ -267,15 +265,14 @@ fn passed<'a>(
     if open_braces(bytes.get(start..name)?) != 1 {
         return None;
     }
-    if shape.nests && !closes_its_brackets(bytes, text, boundary) {
+    if !shape.is_text && !stays_inside(bytes, text, boundary) {
         return None;
     }
-    let name_text = plain_text(bytes.get(text..boundary)?, shape.quote)?;
     Some(Passed {
-        span: bytes.get(start..boundary + shape.closing)?,
-        name: name_text,
+        span: bytes.get(start..shape.end(bytes, boundary)?)?,
+        name: plain_text(bytes.get(text..boundary)?, shape.quote)?,
         name_at: text - start,
-        next: boundary + shape.step,
+        next: boundary + 2,
     })
 }
 
@@ -296,20 +293,32 @@ fn open_braces(bytes: &[u8]) -> i32 {
     bytes.chunks(64).map(|chunk| i32::from(count(chunk))).sum()
 }
 
-/// Whether no `[` that was opened between two places of a record is still open at the second.
-/// `false` also where that cannot be told.
-fn closes_its_brackets(bytes: &[u8], from: usize, to: usize) -> bool {
+/// Whether from one place of a record to another no array was opened and left open, and no other
+/// element was begun. `false` also where that cannot be told.
+fn stays_inside(bytes: &[u8], from: usize, to: usize) -> bool {
     let mut open = 0_usize;
-    for at in memchr2_iter(b'[', b']', bytes.get(from..to).unwrap_or_default()) {
+    for at in memchr3_iter(b'[', b']', b'}', bytes.get(from..to).unwrap_or_default()) {
         let at = from + at;
-        if bytes.get(at) == Some(&b'[') {
-            open += usize::from(may_open(bytes, at));
-            continue;
-        }
-        match closes(bytes, at) {
-            Some(true) if open > 0 => open -= 1,
-            Some(false) => {}
-            Some(true) | None => return false,
+        let is_fine = match bytes.get(at..) {
+            Some([b'[', ..]) => {
+                open += usize::from(may_open(bytes, at));
+                true
+            }
+            Some([b']', ..]) => match closes(bytes, at) {
+                Some(true) if open > 0 => {
+                    open -= 1;
+                    true
+                }
+                Some(is_bracket) => !is_bracket,
+                None => false,
+            },
+            // Behind a brace stands a bracket, the next key or, inside of a string, its end.
+            Some([b'}', b'}' | b']' | b'"' | b'\\', ..] | [b'}', b',', b'"' | b'\\', ..]) => true,
+            Some([b'}', b',', b'{', b'\\', ..]) => true,
+            _ => open > 0,
+        };
+        if !is_fine {
+            return false;
         }
     }
     open == 0
@@ -318,12 +327,14 @@ fn closes_its_brackets(bytes: &[u8], from: usize, to: usize) -> bool {
 /// Whether a `[` may begin an array: one between other neighbours is text.
 fn may_open(bytes: &[u8], at: usize) -> bool {
     let before = at.checked_sub(1).and_then(|it| bytes.get(it));
-    let after = bytes.get(at + 1);
-    matches!(before, Some(b':' | b'[' | b','))
-        && matches!(
-            after,
-            Some(b'"' | b'{' | b'[' | b']' | b't' | b'f' | b'n' | b'-' | b'0'..=b'9')
-        )
+    let may_begin = match bytes.get(at + 1..).unwrap_or_default() {
+        [b'{', key, ..] => matches!(key, b'"' | b'}'),
+        [first, ..] => {
+            matches!(first, b'"' | b'[' | b']' | b't' | b'f' | b'n' | b'-' | b'0'..=b'9')
+        }
+        [] => true,
+    };
+    may_begin && matches!(before, Some(b':' | b'[' | b','))
 }
 
 /// Whether a `]` ends an array, or is text; `None` where its neighbours do not tell.
@@ -335,6 +346,7 @@ fn closes(bytes: &[u8], at: usize) -> Option<bool> {
         [b',', b'"', key, ..] | [b',', b'{', b'"', key, ..] => {
             (!matches!(key, b',' | b':' | b']' | b'}')).then_some(true)
         }
+        [b',', b'{', b'\\', ..] => Some(false),
         [b',', b'{' | b'[' | b't' | b'f' | b'n' | b'-' | b'0'..=b'9', ..] => None,
         _ => Some(false),
     }
@@ -369,3 +381,6 @@ fn ascii(digits: &[u8]) -> Option<u8> {
     let code = u8::from_str_radix(std::str::from_utf8(digits.strip_prefix(b"00")?).ok()?, 16);
     code.ok().filter(u8::is_ascii)
 }
+
+#[cfg(test)]
+mod tests;

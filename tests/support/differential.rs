@@ -25,7 +25,9 @@ pub fn in_full(text: &[u8]) -> Decoded {
 pub fn compare(text: &[u8]) {
     let (quick, full) = (quickly(text), in_full(text));
     let shown = || String::from_utf8_lossy(text).into_owned();
-    if serde_json::from_slice::<Value>(text).is_ok() || full.faults.is_empty() {
+    let value = serde_json::from_slice::<Value>(text);
+    let holds_texts = value.as_ref().is_ok_and(|it| it.get("logEvents").is_some());
+    if full.faults.is_empty() || value.is_ok() && !holds_texts {
         // What is whole is read as the same, to the place of each record.
         assert_eq!(quick.records, full.records, "{}", shown());
         assert_eq!((quick.other, &quick.faults), (full.other, &full.faults), "{}", shown());
