@@ -21,7 +21,7 @@ use crate::state::{Change, Changes, FirstCopy, SharedCall, State, Subject};
 use crate::surprise::{Surprise, is_person};
 use crate::text::Text;
 
-use follow::Traced;
+use follow::{Followed, Known};
 pub use follow::{advance, trace_of};
 
 /// How a decision is to be made.
@@ -72,6 +72,8 @@ pub struct Late {
     pub repeat: bool,
     /// What was found, whether it goes out or is counted.
     pub findings: Vec<Finding>,
+    /// Where the call came from, as is known now.
+    pub lineage: Lineage,
 }
 
 /// Judges one event. Changes nothing: what is to be remembered is returned.
@@ -81,8 +83,9 @@ pub fn judge(state: &State<'_>, config: &Config, event: &Event, mode: Mode) -> V
     if state.has_seen(&call.key) {
         return Verdict::Duplicate;
     }
-    let Traced { event, lineage } = follow::traced(state, with_known_name(state, event));
-    let (event, lineage) = (&event, lineage.as_ref());
+    let own = with_known_name(state, event);
+    let followed = Followed::of(state, &own);
+    let event = followed.event.as_ref();
     let first = match event {
         Event::Assumption(it) => first_copy(state, it),
         Event::TrustChange(_) | Event::SignIn(_) => None,
@@ -94,13 +97,13 @@ pub fn judge(state: &State<'_>, config: &Config, event: &Event, mode: Mode) -> V
                 Some(first) => first.surprise.clone(),
                 None => surprise(state, event),
             };
-            find(state, config, event, lineage, surprise)
+            find(state, config, event, followed.lineage(), surprise)
         }
         Mode::Learn => Found::default(),
     };
     let mut judged = match first {
-        None => fresh(state, event, lineage, found),
-        Some(first) => copy(state, event, lineage, found, &first),
+        None => fresh(state, &followed, found, mode),
+        Some(first) => copy(state, &followed, found, mode, &first),
     };
     judged.joined |= is_console_switch(event);
     judged.changes.push(Change::Saw(call.key.clone()));
@@ -125,14 +128,16 @@ fn is_console_switch(event: &Event) -> bool {
 }
 
 /// A call of which this is the first copy, or the only one.
-fn fresh(state: &State<'_>, event: &Event, lineage: Option<&Lineage>, found: Found) -> Judged {
+fn fresh(state: &State<'_>, followed: &Followed<'_>, found: Found, mode: Mode) -> Judged {
+    let (event, lineage) = (followed.event.as_ref(), followed.lineage());
     let decided = Decision::of(state, event, found);
     let mut changes = Changes::new();
     if decided.teaches {
         changes.extend(lessons(event, lineage));
     }
     let revision = u32::from(decided.is_sent());
-    changes.extend(follow::remember(state, event, lineage, revision, &decided.found));
+    let known = Known { revision, found: decided.found.clone(), mode };
+    changes.extend(follow::remember(state, followed, known));
     if let (Event::Assumption(it), Some(shared_id)) = (event, &event.call().shared_id)
         && state.first_copy(shared_id).is_none()
     {
@@ -156,11 +161,12 @@ fn fresh(state: &State<'_>, event: &Event, lineage: Option<&Lineage>, found: Fou
 /// only it can show is learned, and what only now becomes true goes out as the next revision.
 fn copy(
     state: &State<'_>,
-    event: &Event,
-    lineage: Option<&Lineage>,
+    followed: &Followed<'_>,
     found: Found,
+    mode: Mode,
     first: &FirstCopy,
 ) -> Judged {
+    let (event, lineage) = (followed.event.as_ref(), followed.lineage());
     let nothing = Judged::silent(true, Changes::new());
     let (Event::Assumption(it), Some(shared_id)) = (event, &event.call().shared_id) else {
         return nothing;
@@ -168,15 +174,19 @@ fn copy(
     if first.complete || it.call.principal.kind == PrincipalKind::AwsAccount {
         return nothing;
     }
-    let (all, findings) = with_news(&first.findings, found.findings);
-    let decided = Decision::of(state, event, Found { findings, surprise: found.surprise });
+    let News { all, is_news } = News::of(&first.findings, found.findings);
+    let again = Found { findings: all.clone(), surprise: found.surprise };
+    let decided = match is_news {
+        true => Decision::of(state, event, again),
+        false => Decision::nothing(again),
+    };
     let mut changes = Changes::new();
     if all.is_empty() {
         changes.extend(completing_lessons(it, lineage));
     }
     let revision = first.revision + u32::from(decided.is_sent());
-    let known = Found { findings: all, surprise: first.surprise.clone() };
-    changes.extend(follow::remember(state, event, lineage, revision, &known));
+    let found = Found { findings: all.clone(), surprise: first.surprise.clone() };
+    changes.extend(follow::remember(state, followed, Known { revision, found, mode }));
     changes.push(Change::SawCopy {
         shared_id: shared_id.clone(),
         copy: FirstCopy {
@@ -184,28 +194,33 @@ fn copy(
             surprise: None,
             complete: true,
             revision,
-            findings: known.findings,
+            findings: all,
         },
     });
     decided.into_judged(event, lineage, revision.max(1), true, changes)
 }
 
-/// All findings on a call of which `old` were found before; and what has to be judged again: all
-/// of them if something is new or worse, else nothing.
-fn with_news(old: &[Finding], found: Vec<Finding>) -> (Vec<Finding>, Vec<Finding>) {
-    let is_news = |new: &Finding| {
-        let known = old.iter().find(|old| old.rule == new.rule);
-        known.is_none_or(|old| old.severity < new.severity)
-    };
-    let news: Vec<Finding> = found.into_iter().filter(is_news).collect();
-    if news.is_empty() {
-        return (old.to_vec(), news);
+/// All findings on a call of which some were found before.
+struct News {
+    /// In the words of what is known now.
+    all: Vec<Finding>,
+    /// Whether something is new, or worse than it was.
+    is_news: bool,
+}
+
+impl News {
+    fn of(old: &[Finding], found: Vec<Finding>) -> Self {
+        let known = |new: &Finding| old.iter().find(|old| old.rule == new.rule);
+        let is_news =
+            found.iter().any(|new| known(new).is_none_or(|old| old.severity < new.severity));
+        let is_milder = |new: &Finding| known(new).is_some_and(|old| old.severity > new.severity);
+        let mut all = found;
+        all.retain(|new| !is_milder(new));
+        let replaced: Vec<_> = all.iter().map(|it| it.rule.clone()).collect();
+        all.extend(old.iter().filter(|old| !replaced.contains(&old.rule)).cloned());
+        rules::sort(&mut all);
+        Self { all, is_news }
     }
-    let mut all = old.to_vec();
-    all.retain(|old| news.iter().all(|new| new.rule != old.rule));
-    all.extend(news);
-    rules::sort(&mut all);
-    (all.clone(), all)
 }
 
 impl Judged {
@@ -261,6 +276,19 @@ impl Decision {
         Self { found, fold: Some((subject, key, severity, repeat)), teaches: normal }
     }
 
+    /// What was found before is told once more, for what was told about it was not right.
+    fn again(state: &State<'_>, event: &Event, found: Found) -> Self {
+        let decided = Self::of(state, event, found);
+        let send = Repeat::Send { repeats: 0, event_ids: Vec::new() };
+        let fold = decided.fold.map(|(subject, key, severity, _)| (subject, key, severity, send));
+        Self { found: decided.found, fold, teaches: false }
+    }
+
+    /// What was found is known already.
+    fn nothing(found: Found) -> Self {
+        Self { found, fold: None, teaches: false }
+    }
+
     fn is_sent(&self) -> bool {
         matches!(self.fold, Some((.., Repeat::Send { .. } | Repeat::Adopt { .. })))
     }
@@ -275,7 +303,7 @@ impl Decision {
     ) -> Judged {
         let Found { findings, surprise } = self.found;
         let Some((subject, key, severity, repeat)) = self.fold else {
-            return Judged { surprise, ..Judged::silent(joined, changes) };
+            return Judged { findings, surprise, ..Judged::silent(joined, changes) };
         };
         let call = event.call();
         let message = match repeat.clone() {

@@ -257,6 +257,9 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// How CloudTrail writes that a call was made inside AWS.
+const AWS_INTERNAL: &str = "AWS Internal";
+
 /// Where a call came from, as `sourceIPAddress` tells it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Address {
@@ -274,11 +277,16 @@ impl Address {
     pub fn read(raw: &str) -> Self {
         match raw.parse() {
             Ok(ip) => Self::Ip(ip),
-            Err(_) if raw == "AWS Internal" || is_service_name(raw) => {
-                Self::Service(Text::clip(raw))
-            }
+            Err(_) if raw == AWS_INTERNAL || is_service_name(raw) => Self::Service(Text::clip(raw)),
             Err(_) => Self::Text(Text::clip(raw)),
         }
+    }
+
+    /// Whether the call was made inside AWS for somebody: the console does so, and where the
+    /// person was is told by other records.
+    #[must_use]
+    pub fn is_internal(&self) -> bool {
+        matches!(self, Self::Service(name) if name.as_str() == AWS_INTERNAL)
     }
 
     /// The address as the log wrote it.

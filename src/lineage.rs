@@ -25,7 +25,7 @@ use crate::text::Text;
 
 pub use id::{CallId, CredentialKey, awaited, told_by};
 pub use shelf::{Perishable, Shelf};
-pub use trace::{Sessions, place, trace};
+pub use trace::{CROWD, Sessions, Trace, trace};
 
 /// Most links kept of one chain: the first, and the latest of the others.
 pub const MOST_LINKS: usize = 16;
@@ -42,6 +42,12 @@ const LONGEST: SignedDuration = SignedDuration::from_hours(12);
 
 /// How long credentials live that a session of another role asked for.
 const CHAINED: SignedDuration = SignedDuration::from_hours(1);
+
+/// Bytes of a session without its keys and links, of one of its keys, and of a link without its
+/// text, the places in the maps included. Measured in `tests/lineage_memory.rs`.
+const PER_SESSION: usize = 550;
+const PER_KEY: usize = 130;
+const PER_LINK: usize = 300;
 
 /// One call of a chain: somebody took a role. Of a call that was not seen only that is known
 /// which its session's later call tells.
@@ -70,6 +76,17 @@ impl Link {
     #[must_use]
     pub fn was_seen(&self) -> bool {
         self.principal.is_some()
+    }
+
+    fn weight(&self) -> usize {
+        let texts = [
+            self.role.as_ref().map(RoleArn::as_str),
+            self.role_id.as_ref().map(UniqueId::as_str),
+            self.principal.as_ref().map(Text::as_str),
+            self.address.as_ref().map(Text::as_str),
+            self.event_id.as_ref().map(EventId::as_str),
+        ];
+        PER_LINK + texts.into_iter().flatten().map(str::len).sum::<usize>()
     }
 
     /// Whether both are calls for the same role.
@@ -131,14 +148,15 @@ impl Lineage {
         before.iter().take(away).map(Arc::as_ref).find(|link| link.is_same_role(last))
     }
 
-    /// When the first session ended, if it had ended when this call was made: the lineage is
-    /// kept alive by taking roles in turn.
+    /// When the first session that was seen ended, if it had ended when a later session of the
+    /// chain made this call: the lineage is kept alive by taking roles in turn. What a session
+    /// does itself is no proof that it had ended.
     #[must_use]
     pub fn outlived(&self) -> Option<Timestamp> {
-        let (first, last) = (self.first()?, self.last()?);
-        let (expires, time) = (first.expires?, last.time?);
-        let is_chained = self.links.len() > 1 && first.was_seen();
-        (is_chained && time.duration_since(expires) > SKEW).then_some(expires)
+        let (last, before) = self.links.split_last()?;
+        let (_maker, before) = before.split_last()?;
+        let expires = before.iter().find(|link| link.was_seen())?.expires?;
+        (last.time?.duration_since(expires) > SKEW).then_some(expires)
     }
 
     /// The chain in one line: `alice@198.51.100.7 → Dev → Deploy → ProdAdmin`. It holds text
@@ -156,13 +174,26 @@ impl Lineage {
             }
             parts.push(link.role.as_ref().map_or("?", RoleArn::name).to_owned());
         }
+        // A name may hold an arrow, and feign a hop.
+        parts.iter_mut().for_each(|part| *part = part.replace('→', "\\u{2192}"));
         parts.join(" → ")
+    }
+
+    /// Whether `now` tells another origin than this, or one that this did not know.
+    #[must_use]
+    pub fn tells_otherwise(&self, now: &Self) -> bool {
+        let first =
+            |it: &Self| it.first().map(|link| (link.principal.clone(), link.event_id.clone()));
+        self.complete != now.complete || (self.complete && first(self) != first(now))
     }
 
     /// Whether both lineages are of calls with the same descent.
     fn has_same_parents(&self, other: &Self) -> bool {
         let parents = |it: &Self| it.links.len().saturating_sub(1);
-        let callers = |it: &Self| it.last().map(|link| (link.kind, link.principal.clone()));
+        let callers = |it: &Self| {
+            let last = it.last()?;
+            Some((last.kind, last.principal.clone(), last.address.clone(), it.mfa))
+        };
         (self.depth, self.complete, self.omitted) == (other.depth, other.complete, other.omitted)
             && callers(self) == callers(other)
             && self.links.iter().take(parents(self)).eq(other.links.iter().take(parents(other)))
@@ -191,6 +222,10 @@ pub struct Session {
     pub changes_keys: bool,
     /// Whether the record named its caller in full.
     pub is_full: bool,
+    /// Whether one of the keys is the session's name.
+    pub is_named: bool,
+    /// The one of the keys that it shares with everybody who uses a permission set then.
+    pub set: Option<CredentialKey>,
     /// Where it came from.
     pub lineage: Lineage,
 }
@@ -204,7 +239,6 @@ impl Session {
             return None;
         }
         let keys = id::issued(it);
-        let is_internal = matches!(it.call.address, Address::Service(_));
         let kind = it.call.principal.kind;
         let by_provider = matches!(
             kind,
@@ -216,14 +250,11 @@ impl Session {
         (!keys.is_empty()).then(|| Self {
             keys,
             access_key_id: it.session.access_key_id.clone(),
-            // The console renews what it was issued for as long as the role allows.
-            expires: if is_internal && kind != PrincipalKind::Service {
-                it.call.time + LONGEST
-            } else {
-                expires(it, lineage.depth)
-            },
-            changes_keys: is_internal || by_provider,
+            expires: expires(it, lineage.depth),
+            changes_keys: by_provider || matches!(it.call.address, Address::Service(_)),
             is_full: kind != PrincipalKind::AwsAccount,
+            is_named: it.session.name.is_some(),
+            set: id::sharing_a_set(it),
             lineage: lineage.clone(),
         })
     }
@@ -250,6 +281,10 @@ impl Session {
 /// When the credentials of a granted call end: as the record says, and not later than they can.
 fn expires(it: &Assumption, depth: u32) -> Timestamp {
     let latest = it.call.time + LONGEST;
+    // The console renews what it was issued for as long as the role allows.
+    if it.call.address.is_internal() && it.call.principal.kind != PrincipalKind::Service {
+        return latest;
+    }
     let unsaid = if depth > 1 { it.call.time + CHAINED } else { latest };
     it.session.expires.unwrap_or(unsaid).clamp(it.call.time, latest)
 }
@@ -257,6 +292,12 @@ fn expires(it: &Assumption, depth: u32) -> Timestamp {
 impl Perishable for Session {
     fn until(&self) -> Timestamp {
         self.expires + LATENESS + SKEW
+    }
+
+    /// Bytes in memory, at most: as if no link were shared with another session.
+    fn weight(&self) -> usize {
+        let links = self.lineage.links.iter().map(|link| link.weight());
+        PER_SESSION + PER_KEY * self.keys.len() + links.sum::<usize>()
     }
 
     fn keys(&self) -> &[CredentialKey] {
@@ -276,6 +317,8 @@ pub struct Place {
     pub address: Address,
     /// The browser or tool.
     pub user_agent: Text,
+    /// Whose it is, where the record tells: the principal that switched role.
+    pub of: Option<Text>,
 }
 
 impl Perishable for Place {

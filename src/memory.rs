@@ -14,7 +14,7 @@ use crate::event::{EventKey, PrincipalKey};
 use crate::id::{AccountId, EventId, RoleArn};
 use crate::lineage::{CallId, Place, Session};
 use crate::pipeline::Remember;
-use crate::state::{FirstCopy, Lost, Memory, Overlay, TraceBounds, Traces, Waiter};
+use crate::state::{Clock, FirstCopy, Lost, Memory, Overlay, TraceBounds, Traces, Waiter};
 
 /// How much is remembered at most.
 #[derive(Debug, Clone, Copy)]
@@ -30,11 +30,37 @@ pub struct Bounds {
     pub traces: TraceBounds,
 }
 
+impl Bounds {
+    /// Bytes of one value of a role's or a caller's baseline, with its share of the tables.
+    const PER_VALUE: usize = 300;
+    /// Bytes of a record that was read lately, and of the first copy of a call.
+    const PER_RECENT: usize = 600;
+    /// Bytes of a waiting call.
+    const PER_WAITING: usize = 3_000;
+
+    /// As much as finds room in so many bytes: nearly half of it for baselines, nearly half for
+    /// live sessions, and the rest for what is kept for minutes.
+    #[must_use]
+    pub fn within(bytes: usize) -> Self {
+        let part = |percent: usize| bytes / 100 * percent;
+        let most = Self::default();
+        Self {
+            weight: (part(44) / 2 / Self::PER_VALUE).min(most.weight),
+            recent: (part(5) / Self::PER_RECENT).min(most.recent),
+            names: (part(1) / 100).min(most.names),
+            traces: TraceBounds {
+                sessions: part(44).min(most.traces.sessions),
+                waiting: (part(6) / Self::PER_WAITING).min(most.traces.waiting),
+            },
+        }
+    }
+}
+
 impl Default for Bounds {
     /// Half a million values each for roles and callers, about 300 MB when both are full: some
     /// twenty thousand roles with three principals and eight networks.
     fn default() -> Self {
-        let traces = TraceBounds { sessions: 1_000_000, waiting: 20_000 };
+        let traces = TraceBounds { sessions: 1_400_000_000, waiting: 20_000 };
         Self { weight: 500_000, recent: 100_000, names: 100_000, traces }
     }
 }
@@ -121,6 +147,11 @@ impl WorkingSet {
         self.traces.lost
     }
 
+    /// Prepares for events from `time` on, which may be earlier than what was read before.
+    pub fn go_back_to(&mut self, time: Timestamp) {
+        self.traces.clock.go_back_to(time);
+    }
+
     /// What all roles and all callers weigh, in values.
     #[must_use]
     pub fn weight(&self) -> (usize, usize) {
@@ -151,7 +182,7 @@ impl WorkingSet {
             sessions: self.traces.sessions.sorted(),
             waiting: self.traces.waiting.sorted(),
             places: self.traces.places.sorted(),
-            now: self.traces.now,
+            clock: self.traces.clock.clone(),
         }
     }
 
@@ -171,7 +202,7 @@ impl WorkingSet {
         parts.sessions.into_iter().for_each(|(id, it)| traces.sessions.put(id, it));
         parts.waiting.into_iter().for_each(|(id, it)| traces.waiting.put(id, it));
         parts.places.into_iter().for_each(|(id, it)| traces.places.put(id, it));
-        traces.now = parts.now;
+        traces.clock = parts.clock;
         memory
     }
 }
@@ -197,8 +228,8 @@ pub struct Parts {
     pub waiting: Vec<(CallId, Arc<Waiter>)>,
     /// Places of people.
     pub places: Vec<(CallId, Arc<Place>)>,
-    /// The latest event.
-    pub now: Option<Timestamp>,
+    /// How far time has come.
+    pub clock: Clock,
 }
 
 impl Remember for WorkingSet {

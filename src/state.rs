@@ -21,7 +21,7 @@ use crate::severity::Severity;
 use crate::surprise::Surprise;
 
 use traces::View;
-pub use traces::{Lost, TraceBounds, TraceChanges, Traces, Waiter};
+pub use traces::{Clock, Lost, TraceBounds, TraceChanges, Traces, Waiter};
 
 /// What is remembered from one batch to the next.
 pub trait Memory {
@@ -232,13 +232,15 @@ impl Overlay {
 pub struct State<'m> {
     memory: &'m dyn Memory,
     overlay: Overlay,
+    /// How far time has come, the overlay included.
+    clock: Clock,
 }
 
 impl<'m> State<'m> {
     /// A state that knows what `memory` knows.
     #[must_use]
     pub fn over(memory: &'m dyn Memory) -> Self {
-        Self { memory, overlay: Overlay::default() }
+        Self { memory, overlay: Overlay::default(), clock: memory.traces().clock.clone() }
     }
 
     /// What is normal for a role.
@@ -297,7 +299,8 @@ impl<'m> State<'m> {
     }
 
     fn traces(&self) -> View<'_> {
-        View { memory: self.memory.traces(), changes: &self.overlay.traces }
+        let now = self.clock.now();
+        View { memory: self.memory.traces(), changes: &self.overlay.traces, now }
     }
 
     /// Takes in what a decision asked for. Nothing of it reaches the memory.
@@ -337,7 +340,10 @@ impl<'m> State<'m> {
             Change::Refused { caller, role, time } => {
                 self.caller_mut(caller).denials.record(&role, time);
             }
-            Change::Reached(time) => self.overlay.traces.reach(time),
+            Change::Reached(time) => {
+                self.clock.reach(time);
+                self.overlay.traces.reach(time);
+            }
             Change::Issued(id, session) => self.overlay.traces.issue(id, session),
             Change::Waits(id, waiter) => self.overlay.traces.wait(id, waiter),
             Change::Answered(id) => self.overlay.traces.answer(id),
@@ -372,6 +378,10 @@ impl<'m> State<'m> {
 impl Sessions for State<'_> {
     fn issued_under(&self, key: &CredentialKey) -> Vec<Arc<Session>> {
         self.traces().sessions(key)
+    }
+
+    fn count_under(&self, key: &CredentialKey) -> usize {
+        self.traces().count(key)
     }
 
     fn places_under(&self, key: &CredentialKey) -> Vec<Arc<Place>> {

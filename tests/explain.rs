@@ -67,3 +67,23 @@ fn what_was_new_is_told_in_bits() {
     let told = "a person alerts from 9.0 on";
     assert!(explained.out.contains(told), "{}", explained.out);
 }
+
+/// Either record of a cross-account call is asked for: the answer is about the call.
+#[test]
+fn both_records_of_a_call_are_explained_alike() {
+    let story = fixture("chain-of-four/events.jsonl");
+    let alert = event_of_alert(2);
+    let records = std::fs::read_to_string(story).unwrap();
+    let records = records.lines().map(|line| serde_json::from_str(line).unwrap());
+    let records: Vec<serde_json::Value> = records.collect();
+    let shared = &records.iter().find(|it| it["eventID"] == alert).unwrap()["sharedEventID"];
+    let twin = |it: &&serde_json::Value| it["sharedEventID"] == *shared && it["eventID"] != alert;
+    let twin = records.iter().find(twin).unwrap()["eventID"].as_str().unwrap();
+    assert_eq!(explain(twin).out, explain(&alert).out);
+    let of_the_console = fixture("console-switch");
+    let alerts = std::fs::read_to_string(of_the_console.join("alerts.jsonl")).unwrap();
+    let alert: serde_json::Value = serde_json::from_str(alerts.lines().next().unwrap()).unwrap();
+    let explained =
+        run(["explain", alert["event"]["id"].as_str().unwrap(), of_the_console.to_str().unwrap()]);
+    assert!(explained.out.contains("alice@203.0.113.40 → Support\n  depth 1, MFA present"));
+}

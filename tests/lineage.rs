@@ -20,12 +20,13 @@ use rolewatch::alert::Alert;
 use rolewatch::cloudtrail;
 use rolewatch::config::Config;
 use rolewatch::detect::{Mode, Verdict, advance};
-use rolewatch::event::Event;
+use rolewatch::event::{Event, Mfa};
 use rolewatch::lineage::{Lineage, MOST_LINKS};
 use rolewatch::memory::WorkingSet;
 use rolewatch::pipeline::{Alerts, Remember, Watch, run_batch};
 use rolewatch::report::Report;
 use rolewatch::state::{Change, State};
+use rolewatch::text::Text;
 use serde_json::{Value, json};
 
 /// Which rule found something about which call, whether it was told or counted as a repeat.
@@ -58,6 +59,10 @@ struct True {
     depth: u32,
     /// Whether later calls with it show no key.
     keyless: bool,
+    /// Whether it was opened in the console: from inside AWS, and used with another key.
+    console: bool,
+    /// Whether the user who began the chain had MFA.
+    mfa: bool,
     crosses: bool,
 }
 
@@ -72,7 +77,7 @@ fn forest(random: &mut fastrand::Rng, size: usize) -> Vec<True> {
     let mut sessions: Vec<True> = Vec::new();
     let mut time = 0;
     for n in 0..size {
-        time += random.i64(1..12);
+        time += random.i64(0..12);
         let role = random.u64(0..12);
         let account = role % 4;
         let living = |it: &&usize| sessions[**it].ends > time && sessions[**it].depth < 8;
@@ -86,12 +91,20 @@ fn forest(random: &mut fastrand::Rng, size: usize) -> Vec<True> {
             Some(above) => above.account != account,
             None => origin == "user" && random.bool(),
         };
+        let console = random.u8(0..6) == 0 && (above.is_some() || origin == "user");
+        let name = format!("name-{}", random.u8(0..3));
+        let is_taken =
+            |it: &True| it.role == role && it.name == name && (it.time - time).abs() < 200;
+        // Otherwise nobody could tell whose a session without a key, or a place, is.
+        let taken = console || sessions.iter().any(is_taken);
         sessions.push(True {
             parent,
             origin,
             account,
             role,
-            name: format!("name-{}", random.u8(0..3)),
+            name: if taken { format!("name-of-{n}") } else { name },
+            console,
+            mfa: above.as_ref().map_or_else(|| random.bool(), |it| it.mfa),
             // A key id comes again in another account.
             key: format!("ASIAEXAMPLE{}", n / 2 * 2 + usize::from(account.is_multiple_of(2))),
             time,
@@ -113,7 +126,7 @@ fn forest(random: &mut fastrand::Rng, size: usize) -> Vec<True> {
 
 /// Two roles taken in turn from the last user's session, for longer than that session lives.
 fn juggle(sessions: &mut Vec<True>, random: &mut fastrand::Rng) {
-    let of_user = |it: &True| it.parent.is_none() && it.origin == "user";
+    let of_user = |it: &True| it.parent.is_none() && it.origin == "user" && !it.console;
     let Some(first) = sessions.iter().rposition(of_user) else { return };
     let mut parent = first;
     for turn in 0..6 {
@@ -130,6 +143,7 @@ fn juggle(sessions: &mut Vec<True>, random: &mut fastrand::Rng) {
             ends: time + 900,
             depth: above.depth + 1,
             keyless: false,
+            console: false,
             ..above
         });
         parent = sessions.len() - 1;
@@ -177,7 +191,9 @@ fn caller(forest: &[True], n: usize) -> (Value, String) {
             "attributes": {"creationDate": at(parent.time).to_string(), "mfaAuthenticated": "false"},
         },
     });
-    if parent.keyless {
+    if parent.console {
+        identity["accessKeyId"] = json!(format!("ASIACONSOLE{n}"));
+    } else if parent.keyless {
         identity["invokedBy"] = json!("cloudformation.amazonaws.com");
     } else {
         identity["accessKeyId"] = json!(parent.key);
@@ -198,7 +214,8 @@ fn records(forest: &[True], n: usize, random: &mut fastrand::Rng) -> Vec<Value> 
         "eventSource": "sts.amazonaws.com", "eventName": name,
         "eventTime": at(it.time).to_string(), "eventID": format!("call-{n}"),
         "recipientAccountId": home, "awsRegion": "eu-west-1",
-        "sourceIPAddress": format!("11.{}.{}.9", n / 250, n % 250), "userAgent": "sdk/1",
+        "sourceIPAddress": if it.console { "AWS Internal".to_owned() } else { address(n) },
+        "userAgent": "sdk/1",
         "userIdentity": identity,
         "requestParameters": {"roleArn": role_arn(it), "roleSessionName": it.name},
         "responseElements": {
@@ -206,11 +223,16 @@ fn records(forest: &[True], n: usize, random: &mut fastrand::Rng) -> Vec<Value> 
             "assumedRoleUser": {"assumedRoleId": format!("{}:{}", role_id(it), it.name)},
         },
     });
+    let mut rich = rich;
+    if it.origin == "user" && it.parent.is_none() && it.mfa {
+        rich["requestParameters"]["serialNumber"] = json!("arn:aws:iam::111122223333:mfa/user");
+    }
+    let mut all = it.console.then(|| switch(forest, n)).into_iter().collect::<Vec<_>>();
     if !it.crosses {
-        return vec![rich];
+        all.push(rich);
+        return all;
     }
     let mut poor = rich.clone();
-    let mut rich = rich;
     rich["sharedEventID"] = json!(format!("shared-{n}"));
     poor["sharedEventID"] = json!(format!("shared-{n}"));
     poor["eventID"] = json!(format!("copy-{n}"));
@@ -218,7 +240,27 @@ fn records(forest: &[True], n: usize, random: &mut fastrand::Rng) -> Vec<Value> 
     poor["recipientAccountId"] = json!(account(it.account));
     poor["userIdentity"] = json!({"type": "AWSAccount", "accountId": home,
         "principalId": rich["userIdentity"]["principalId"]});
-    vec![rich, poor]
+    all.extend([rich, poor]);
+    all
+}
+
+/// Where a call was made.
+fn address(n: usize) -> String {
+    format!("11.{}.{}.9", n / 250, n % 250)
+}
+
+/// The console's own record of a switch of role.
+fn switch(forest: &[True], n: usize) -> Value {
+    let it = &forest[n];
+    json!({
+        "eventSource": "signin.amazonaws.com", "eventName": "SwitchRole",
+        "eventTime": at(it.time).to_string(), "eventID": format!("switch-{n}"),
+        "recipientAccountId": account(it.account), "sourceIPAddress": address(n),
+        "userIdentity": {"type": "AssumedRole", "accountId": account(it.account),
+            "principalId": format!("{}:{}", role_id(it), it.name)},
+        "responseElements": {"SwitchRole": "Success"},
+        "additionalEventData": {"SwitchFrom": caller(forest, n).0["arn"]},
+    })
 }
 
 /// All records with the time at which each arrives: up to fifteen minutes late, some twice.
@@ -286,11 +328,25 @@ fn ancestors(forest: &[True], n: usize) -> Vec<usize> {
     path
 }
 
+/// What is to be known of MFA.
+fn mfa(forest: &[True], n: usize) -> Mfa {
+    let it = &forest[n];
+    match (it.origin, it.mfa, it.parent) {
+        ("service", ..) => Mfa::NotApplicable,
+        ("user", true, None) => Mfa::Present,
+        ("user", true, Some(_)) => Mfa::Inherited,
+        ("user", false, _) => Mfa::Absent,
+        _ => Mfa::Unknown,
+    }
+}
+
 /// The sessions that were made when the first one of their chain had ended.
 fn outlived(forest: &[True]) -> Vec<usize> {
     let outlived = |n: &usize| {
-        let first = &forest[ancestors(forest, *n)[0]];
-        forest[*n].parent.is_some() && forest[*n].time - first.ends > 90
+        let path = ancestors(forest, *n);
+        let first = &forest[path[0]];
+        let ends = if first.console { first.time + 12 * 3_600 } else { first.ends };
+        path.len() > 2 && forest[*n].time - ends > 90
     };
     (0..forest.len()).filter(outlived).collect()
 }
@@ -320,6 +376,11 @@ fn every_origin_is_found_in_any_order_of_arrival_and_what_is_certain_is_the_same
                     assert_eq!(seen, path, "seed {seed}, session {n}");
                 }
                 assert_eq!(seen[0], path[0], "seed {seed}, session {n}");
+                for (link, n) in lineage.links.iter().zip(&seen) {
+                    let told = link.address.as_ref().map(Text::as_str);
+                    assert_eq!(told, Some(&*address(*n)), "seed {seed}, session {n}");
+                }
+                assert_eq!(lineage.mfa, mfa(&forest, *n), "seed {seed}, session {n}");
             }
             let before = certain.get_or_insert_with(|| findings.clone());
             assert_eq!(*before, findings, "seed {seed}");
@@ -400,6 +461,8 @@ fn two_sessions_of_one_second_are_not_confused() {
         ends: 4_000,
         depth: 1,
         keyless: false,
+        console: false,
+        mfa: false,
         crosses: false,
     };
     for keyless in [false, true] {
@@ -420,7 +483,7 @@ fn two_sessions_of_one_second_are_not_confused() {
                 let lineage = &found[&n];
                 assert_eq!((lineage.complete, lineage.depth), (!keyless, 2), "seed {seed}");
                 let first = lineage.first().unwrap().principal.as_ref();
-                let first = first.map(rolewatch::text::Text::as_str);
+                let first = first.map(Text::as_str);
                 assert_eq!(first, (!keyless).then_some(origin), "seed {seed}");
             }
         }

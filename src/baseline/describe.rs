@@ -22,7 +22,8 @@ pub fn in_a_line(role: &RoleArn, baseline: &RoleBaseline) -> String {
         plural(u64::from(principals), "principal", "principals"),
         match baseline.last_taken() {
             Some(time) => format!("last taken {time}"),
-            None => "taken by services alone".to_owned(),
+            None if baseline.iter().next().is_some() => "taken by services alone".to_owned(),
+            None => "no use of it was learned".to_owned(),
         }
     )
 }

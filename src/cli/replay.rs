@@ -88,6 +88,9 @@ fn replay(args: &Args, config: &Config, mut memory: WorkingSet) -> Exit {
     });
     let mut output = output(args.format, &progress);
     let watch = Watch { config, learn_until: args.learn_until };
+    if let Some(first) = events.first() {
+        memory.go_back_to(first.call().time);
+    }
     let judged = judge(&mut memory, watch, &mut events, &mut output, &progress, &mut report);
     progress.end();
     summarise(&report, &files, &memory, started.elapsed());
@@ -174,8 +177,14 @@ fn summarise(report: &Report, files: &Files, memory: &WorkingSet, took: Duration
     let lost = memory.lost();
     if lost.sessions + lost.waiting > 0 {
         let sessions = plural(lost.sessions, "live session", "live sessions");
-        let waiting = plural(lost.waiting, "waiting call", "waiting calls");
+        let waiting = plural(lost.waiting, "waiting record", "waiting records");
         say(format_args!("{sessions} and {waiting} forgotten for want of room"));
+    }
+    if lost.unanswered > 0 {
+        let calls = plural(lost.unanswered, "call was", "calls were");
+        say(format_args!(
+            "{calls} made by sessions whose beginning is not in these logs: their chains are incomplete"
+        ));
     }
     say(report.sum());
     say(format_args!("{}; {read} read, {} unreadable", report.alert_line(), files.unreadable));

@@ -1,54 +1,73 @@
 //! Following sessions: what a call was made with, what is remembered of it, and what a late
 //! record completes.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::{
-    Decision, Found, Judged, Late, Mode, Verdict, find, judge, role_lesson, surprise,
-    with_known_name, with_news,
+    Decision, Found, Judged, Late, Mode, News, Verdict, find, judge, role_lesson, surprise,
+    with_known_name,
 };
 use crate::baseline::Dimension;
 use crate::config::Config;
-use crate::event::{Assumption, Event, Mfa, PrincipalKind};
-use crate::lineage::{self, CallId, Lineage, Place, Session};
+use crate::event::{Assumption, Event, PrincipalKind, SignInKind};
+use crate::finding::Finding;
+use crate::lineage::{
+    self, CROWD, CallId, CredentialKey, Lineage, Place, Session, Sessions, Trace,
+};
 use crate::profile;
 use crate::rules::FOLLOWING;
-use crate::state::{Change, Changes, FirstCopy, State, Waiter};
+use crate::state::{Change, Changes, FirstCopy, SharedCall, State, Waiter};
 use crate::surprise::Surprise;
 
-/// Calls that one record completes at most. Only a forged log comes near.
-const MOST_COMPLETED: usize = 10_000;
+/// Times that one record completes a call at most: several times all that can wait. Only a forged
+/// log comes near.
+const MOST_COMPLETED: usize = 100_000;
 
-/// An event with what its lineage tells of it.
-pub(super) struct Traced {
-    pub(super) event: Event,
+/// An event, and what the other records tell of it.
+pub(super) struct Followed<'e> {
+    /// As its own record tells it.
+    pub(super) own: &'e Event,
+    /// As it is judged: with what is known of MFA at the origin, and from where the person was
+    /// for whom the console made it.
+    pub(super) event: Cow<'e, Event>,
+    /// Where it comes from, for a call for a role.
     pub(super) lineage: Option<Lineage>,
 }
 
-/// Follows a call back: what is known of MFA then holds for it, and a call that the console made
-/// for a person is told from where the person was.
-pub(super) fn traced(state: &State<'_>, mut event: Event) -> Traced {
-    let Event::Assumption(it) = &mut event else { return Traced { event, lineage: None } };
-    let lineage = lineage::trace(state, it);
-    if let Some(lineage) = &lineage {
-        it.call.mfa = lineage.mfa;
+impl<'e> Followed<'e> {
+    pub(super) fn of(state: &State<'_>, own: &'e Event) -> Self {
+        let mut event = Cow::Borrowed(own);
+        let Event::Assumption(it) = own else { return Self { own, event, lineage: None } };
+        let Some(Trace { lineage, place }) = lineage::trace(state, it) else {
+            return Self { own, event, lineage: None };
+        };
+        // The address in a record of an identity provider is not compared, wherever the person is.
+        let place = place.filter(|_| it.call.principal.kind != PrincipalKind::Saml);
+        if (lineage.mfa != it.call.mfa || place.is_some())
+            && let Event::Assumption(it) = event.to_mut()
+        {
+            it.call.mfa = lineage.mfa;
+            if let Some(place) = place {
+                it.call.address = place.address.clone();
+                it.call.user_agent = place.user_agent.clone();
+            }
+        }
+        Self { own, event, lineage: Some(lineage) }
     }
-    if it.call.principal.kind != PrincipalKind::Saml
-        && let Some(place) = lineage::place(state, it)
-    {
-        it.call.address = place.address.clone();
-        it.call.user_agent = place.user_agent.clone();
+
+    pub(super) fn lineage(&self) -> Option<&Lineage> {
+        self.lineage.as_ref()
     }
-    Traced { event, lineage }
 }
 
 /// Where a call comes from, as far as the state tells. `None` for what is no call for a role.
 #[must_use]
 pub fn trace_of(state: &State<'_>, event: &Event) -> Option<Lineage> {
-    traced(state, with_known_name(state, event)).lineage
+    Followed::of(state, &with_known_name(state, event)).lineage
 }
 
 /// What a record tells of a person's place.
@@ -56,38 +75,45 @@ pub(super) fn told(event: &Event) -> Option<Change> {
     let Event::SignIn(it) = event else { return None };
     let keys = lineage::told_by(it);
     let call = &it.call;
+    let of = match &it.kind {
+        SignInKind::SwitchRole { from } => from.clone(),
+        _ => None,
+    };
     let (address, user_agent) = (call.address.clone(), call.user_agent.clone());
-    let place = Place { keys, time: call.time, address, user_agent };
-    (!place.keys.is_empty()).then(|| Change::Told(CallId::of_call(call), Arc::new(place)))
+    let place = Place { keys, time: call.time, address, user_agent, of };
+    (!place.keys.is_empty()).then(|| Change::Told(CallId::of_sign_in(it), Arc::new(place)))
+}
+
+/// What is known of a call beside its records.
+pub(super) struct Known {
+    /// The last revision of the alert that was sent for it; 0 for none.
+    pub(super) revision: u32,
+    /// What was found, and what was new about it when it was first judged.
+    pub(super) found: Found,
+    /// How it was judged.
+    pub(super) mode: Mode,
 }
 
 /// The session that a call opened, and the call itself if something of its chain is missing.
-pub(super) fn remember(
-    state: &State<'_>,
-    event: &Event,
-    lineage: Option<&Lineage>,
-    revision: u32,
-    found: &Found,
-) -> Changes {
-    let (Event::Assumption(it), Some(lineage)) = (event, lineage) else { return Changes::new() };
-    let id = CallId::of_call(&it.call);
+pub(super) fn remember(state: &State<'_>, followed: &Followed<'_>, known: Known) -> Changes {
+    let (Event::Assumption(it), Some(lineage)) = (followed.own, followed.lineage()) else {
+        return Changes::new();
+    };
+    let id = CallId::of_assumption(it);
     let mut changes = Changes::new();
     if let Some(session) = Session::issued(it, lineage) {
-        let known = state.session(&id);
-        let session = known.as_ref().map_or(session.clone(), |known| known.join(&session));
-        if known.is_none_or(|known| *known != session) {
+        let before = state.session(&id);
+        let session = before.as_ref().map_or(session.clone(), |before| before.join(&session));
+        if before.is_none_or(|before| *before != session) {
             changes.push(Change::Issued(id, Arc::new(session)));
         }
     }
     let keys = lineage::awaited(it);
     if it.call.granted() && !lineage.settled && !keys.is_empty() {
-        let (mut call, lineage) = (it.clone(), lineage.clone());
-        // Of a session nothing but the presence of MFA is in its own record.
-        if call.call.principal.kind == PrincipalKind::Role && call.call.mfa != Mfa::Present {
-            call.call.mfa = Mfa::Unknown;
-        }
-        let Found { findings, surprise } = found.clone();
-        let waiter = Waiter { call, keys, lineage, revision, findings, surprise };
+        let Known { revision, found: Found { findings, surprise }, mode } = known;
+        let learned = mode == Mode::Learn;
+        let (call, lineage) = (it.clone(), lineage.clone());
+        let waiter = Waiter { call, keys, lineage, revision, findings, surprise, learned };
         changes.push(Change::Waits(id, Arc::new(waiter)));
     } else if state.waiter(&id).is_some() {
         changes.push(Change::Answered(id));
@@ -108,7 +134,7 @@ pub fn advance(
     };
     let mut waiting = woken_by(state, &judged.changes);
     let mut completed = 0;
-    while let Some(id) = waiting.pop_first()
+    while let Some((_, id)) = waiting.pop_first()
         && completed < MOST_COMPLETED
     {
         let Some((late, changes)) = complete(state, config, id, mode) else { continue };
@@ -121,8 +147,8 @@ pub fn advance(
 }
 
 /// Applies changes; returns the calls that waited for them, or that rested on what was there
-/// before.
-fn woken_by(state: &mut State<'_>, changes: &Changes) -> BTreeSet<CallId> {
+/// before, the earliest first.
+fn woken_by(state: &mut State<'_>, changes: &Changes) -> BTreeSet<(Timestamp, CallId)> {
     let mut keys = BTreeSet::new();
     let mut own = BTreeSet::new();
     for change in changes {
@@ -130,6 +156,9 @@ fn woken_by(state: &mut State<'_>, changes: &Changes) -> BTreeSet<CallId> {
             Change::Issued(id, session) => {
                 keys.extend(state.session(id).iter().flat_map(|before| before.keys.clone()));
                 keys.extend(&session.keys);
+                // In a crowd nobody's place is known, and one more changes nothing.
+                let crowded = |key: &CredentialKey| state.count_under(key) > CROWD + 1;
+                session.set.filter(crowded).map(|key| keys.remove(&key));
                 own.insert(*id);
             }
             Change::Told(_, place) => keys.extend(&place.keys),
@@ -138,11 +167,12 @@ fn woken_by(state: &mut State<'_>, changes: &Changes) -> BTreeSet<CallId> {
     }
     state.apply(changes.clone());
     let waiting = keys.iter().flat_map(|key| state.waiting_under(key));
-    waiting.filter(|id| !own.contains(id)).collect()
+    let others = waiting.filter(|id| !own.contains(id));
+    others.filter_map(|id| Some((state.waiter(&id)?.call.call.time, id))).collect()
 }
 
 /// Judges a call again of which more is known now: what only now becomes true goes out as the
-/// next revision. `None` where nothing has changed for it.
+/// next revision, and so does another origin than was told. `None` where nothing has changed.
 fn complete(
     state: &State<'_>,
     config: &Config,
@@ -150,36 +180,60 @@ fn complete(
     mode: &dyn Fn(Timestamp) -> Mode,
 ) -> Option<(Late, Changes)> {
     let waiter = state.waiter(&id)?;
-    let waiting = Event::Assumption(waiter.call.clone());
-    let Traced { event, lineage } = traced(state, waiting.clone());
-    let Event::Assumption(it) = &event else { return None };
-    let lineage = lineage.filter(|it| *it != waiter.lineage)?;
-    let found = match mode(it.call.time) {
+    let own = Event::Assumption(waiter.call.clone());
+    let followed = Followed::of(state, &own);
+    let (event, lineage) = (followed.event.as_ref(), followed.lineage()?);
+    let Event::Assumption(it) = event else { return None };
+    if *lineage == waiter.lineage {
+        return None;
+    }
+    let mode = if waiter.learned { Mode::Learn } else { mode(it.call.time) };
+    let found = match mode {
         Mode::Watch => {
-            let surprise = Surprise::with(waiter.surprise.clone(), surprise(state, &event));
-            find(state, config, &event, Some(&lineage), surprise)
+            let surprise = Surprise::with(waiter.surprise.clone(), surprise(state, event));
+            find(state, config, event, Some(lineage), surprise)
         }
         Mode::Learn => Found::default(),
     };
-    let followed = found.findings.into_iter().filter(|it| FOLLOWING.contains(&&*it.rule));
-    let (all, findings) = with_news(&waiter.findings, followed.collect());
-    let decided = Decision::of(state, &event, Found { findings, surprise: found.surprise });
+    let followed_up = found.findings.into_iter().filter(|it| FOLLOWING.contains(&&*it.rule));
+    let News { all, is_news } = News::of(&waiter.findings, followed_up.collect());
+    let again = Found { findings: all.clone(), surprise: found.surprise };
+    let told_otherwise = waiter.revision > 0 && waiter.lineage.tells_otherwise(lineage);
+    let decided = match (is_news, told_otherwise) {
+        (true, _) => Decision::of(state, event, again),
+        (false, true) => Decision::again(state, event, again),
+        (false, false) => Decision::nothing(again),
+    };
     let revision = waiter.revision + u32::from(decided.is_sent());
     let mut changes = Changes::new();
     if all.is_empty() {
-        changes.extend(completing_lessons(&waiter, it, &lineage));
+        changes.extend(completing_lessons(&waiter, it, lineage));
     }
-    let first = it.call.shared_id.as_ref().and_then(|id| state.first_copy(id));
-    if let (Some(first), Some(shared_id)) = (first, it.call.shared_id.clone()) {
-        let copy = FirstCopy { revision, findings: all.clone(), ..FirstCopy::clone(&first) };
-        changes.push(Change::SawCopy { shared_id, copy });
-    }
-    let known = Found { findings: all, surprise: waiter.surprise.clone() };
-    changes.extend(remember(state, &event, Some(&lineage), revision, &known));
+    changes.extend(known_copy(state, it, revision, &all));
+    let found = Found { findings: all, surprise: waiter.surprise.clone() };
+    changes.extend(remember(state, &followed, Known { revision, found, mode }));
     let Judged { alert, repeat, findings, changes, .. } =
-        decided.into_judged(&event, Some(&lineage), revision.max(1), true, changes);
-    let alert_id = waiter.call.call.alert_id();
-    Some((Late { alert_id, alert, repeat, findings }, changes))
+        decided.into_judged(event, Some(lineage), revision.max(1), true, changes);
+    let alert_id = it.call.alert_id();
+    Some((Late { alert_id, alert, repeat, findings, lineage: lineage.clone() }, changes))
+}
+
+/// What is kept of the copies of a call, if another one may come.
+fn known_copy(
+    state: &State<'_>,
+    it: &Assumption,
+    revision: u32,
+    findings: &[Finding],
+) -> Option<Change> {
+    let shared_id = it.call.shared_id.clone()?;
+    let first = state.first_copy(&shared_id)?;
+    let this = SharedCall::of(it);
+    if first.call != this && !first.call.is_shared_with(&this) {
+        return None;
+    }
+    let findings = findings.to_vec();
+    let copy = FirstCopy { revision, findings, ..FirstCopy::clone(&first) };
+    Some(Change::SawCopy { shared_id, copy })
 }
 
 /// What a call teaches now that it did not teach when it was first judged: how deep its chain is,

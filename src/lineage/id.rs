@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
-use crate::event::{Assumption, Call, Credential, Principal, SignIn, SignInKind};
-use crate::id::{AccessKeyId, AccountId, Address, RoleArn, UniqueId, hex};
+use super::{SKEW, Session};
+use crate::event::{Assumption, Credential, Principal, PrincipalKind, SignIn, SignInKind};
+use crate::id::{AccessKeyId, AccountId, RoleArn, UniqueId, hex};
 use crate::text::Text;
 
 macro_rules! digest {
@@ -65,10 +66,19 @@ digest!(
 );
 
 impl CallId {
-    /// The call that a record is of.
+    /// The call for a role that a record is of. Role and issued key are part of it, for whoever
+    /// makes a record up may choose its shared id.
     #[must_use]
-    pub fn of_call(call: &Call) -> Self {
-        Self::of(&["call", &call.alert_id()])
+    pub fn of_assumption(it: &Assumption) -> Self {
+        let role = it.role().map_or("", RoleArn::as_str);
+        let key = it.session.access_key_id.as_ref().map_or("", AccessKeyId::as_str);
+        Self::of(&["call", &it.call.alert_id(), role, key])
+    }
+
+    /// A sign-in.
+    #[must_use]
+    pub fn of_sign_in(it: &SignIn) -> Self {
+        Self::of(&["sign-in", &it.call.alert_id()])
     }
 }
 
@@ -87,15 +97,21 @@ impl CredentialKey {
         Self::of(&["arn", role.as_str(), name.as_str(), &second])
     }
 
-    /// Whoever bears a session name at a role, at any time.
-    fn bearer(role: &UniqueId, name: &Text) -> Self {
-        Self::of(&["bearer", role.as_str(), name.as_str()])
+    /// Whoever bears a session name at a role, at about a time.
+    fn bearer(role: &UniqueId, name: &Text, bucket: i64) -> Self {
+        Self::of(&["bearer", role.as_str(), name.as_str(), &bucket.to_string()])
     }
 
-    /// A permission set of Identity Center in an account.
-    fn permission_set(account: AccountId, name: &str) -> Self {
-        Self::of(&["permission set", &account.to_string(), name])
+    /// A permission set of Identity Center in an account, at about a time.
+    fn permission_set(account: AccountId, name: &str, bucket: i64) -> Self {
+        Self::of(&["permission set", &account.to_string(), name, &bucket.to_string()])
     }
+}
+
+/// What is less than the skew of clocks apart lies in neighbouring buckets of time, so that a
+/// record concerns few others.
+fn bucket(time: Timestamp) -> i64 {
+    time.as_second().div_euclid(SKEW.as_secs())
 }
 
 /// Under what the session is found that a granted call opens.
@@ -111,32 +127,67 @@ pub(super) fn issued(it: &Assumption) -> Vec<CredentialKey> {
         (None, Some(arn), Some(name)) => keys.push(CredentialKey::named_of_arn(arn, name, time)),
         _ => {}
     }
-    keys.extend(place_of(it));
+    keys.extend(sharing_a_set(it));
     keys.sort_unstable();
     keys
 }
 
-/// Under what another record tells where the person was who opened this session from inside AWS.
-pub(super) fn place_of(it: &Assumption) -> Vec<CredentialKey> {
-    use crate::event::PrincipalKind::{IamUser, Role, Saml};
-    let principal = &it.call.principal;
-    let is_internal = matches!(it.call.address, Address::Service(_));
-    let mut keys = Vec::new();
-    let at_console = is_internal && matches!(principal.kind, IamUser | Role);
-    let is_remote = is_internal && principal.kind == crate::event::PrincipalKind::AwsAccount;
-    if (at_console || is_remote || principal.kind == Saml)
-        && let (Some(id), Some(name)) = (it.role_id(), &it.session.name)
-    {
-        keys.push(CredentialKey::bearer(id, name));
+/// Under what those who use a permission set at about one time are found: who of them a place is
+/// of is then not known.
+pub(super) fn sharing_a_set(it: &Assumption) -> Option<CredentialKey> {
+    let (account, set) = permission_set(it)?;
+    Some(CredentialKey::permission_set(account, set, bucket(it.call.time)))
+}
+
+/// The permission set of Identity Center that a role stands for.
+fn permission_set(it: &Assumption) -> Option<(AccountId, &str)> {
+    if it.call.principal.kind != PrincipalKind::Saml {
+        return None;
     }
-    if principal.kind == Saml
-        && let (Some(account), Some(role)) = (it.role_account(), it.role())
-        && let Some((set, _)) =
-            role.name().strip_prefix("AWSReservedSSO_").and_then(|it| it.rsplit_once('_'))
-    {
-        keys.push(CredentialKey::permission_set(account, set));
+    Some((it.role_account()?, set_of(it.role()?.name())?))
+}
+
+/// `AWSReservedSSO_<set>_<16 hex digits>`
+fn set_of(role_name: &str) -> Option<&str> {
+    let (set, _) = role_name.strip_prefix("AWSReservedSSO_")?.rsplit_once('_')?;
+    Some(set)
+}
+
+/// Under what other records tell where the person was who opened a session from inside AWS.
+#[derive(Debug, Default)]
+pub(super) struct PlaceKeys {
+    /// The person's own: whoever bears the session's name at the role.
+    pub(super) own: Vec<CredentialKey>,
+    /// That of everybody who uses the permission set then.
+    pub(super) shared: Vec<CredentialKey>,
+}
+
+impl PlaceKeys {
+    pub(super) fn of(it: &Assumption) -> Self {
+        let kind = it.call.principal.kind;
+        let at_console = it.call.address.is_internal()
+            && matches!(
+                kind,
+                PrincipalKind::IamUser | PrincipalKind::Role | PrincipalKind::AwsAccount
+            );
+        let about = bucket(it.call.time);
+        let buckets = about - 1..=about + 1;
+        let mut keys = Self::default();
+        if (at_console || kind == PrincipalKind::Saml)
+            && let (Some(id), Some(name)) = (it.role_id(), &it.session.name)
+        {
+            keys.own = buckets.clone().map(|at| CredentialKey::bearer(id, name, at)).collect();
+        }
+        if let Some((account, set)) = permission_set(it) {
+            let key = |at| CredentialKey::permission_set(account, set, at);
+            keys.shared = buckets.map(key).collect();
+        }
+        keys
     }
-    keys
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.own.is_empty() && self.shared.is_empty()
+    }
 }
 
 /// Which sessions a sign-in tells the place of.
@@ -146,15 +197,15 @@ pub fn told_by(it: &SignIn) -> Vec<CredentialKey> {
     if !it.call.granted() {
         return Vec::new();
     }
+    let about = bucket(it.call.time);
     match &it.kind {
         SignInKind::SwitchRole { .. } | SignInKind::ConsoleLogin => {
             let bearer = principal.id.as_ref().zip(principal.session_name.as_ref());
-            bearer.map(|(id, name)| CredentialKey::bearer(id, name)).into_iter().collect()
+            bearer.map(|(id, name)| CredentialKey::bearer(id, name, about)).into_iter().collect()
         }
         SignInKind::RoleCredentials { account: Some(account), role_name: Some(name) } => {
-            let name = name.as_str();
-            let set = name.strip_prefix("AWSReservedSSO_").and_then(|it| it.rsplit_once('_'));
-            vec![CredentialKey::permission_set(*account, set.map_or(name, |(set, _)| set))]
+            let set = set_of(name.as_str()).unwrap_or(name.as_str());
+            vec![CredentialKey::permission_set(*account, set, about)]
         }
         _ => Vec::new(),
     }
@@ -183,6 +234,21 @@ pub(super) fn used(principal: &Principal) -> (Option<CredentialKey>, Vec<Credent
 pub fn awaited(it: &Assumption) -> Vec<CredentialKey> {
     let (by_key, mut keys) = used(&it.call.principal);
     keys.extend(by_key);
-    keys.extend(place_of(it));
+    let places = PlaceKeys::of(it);
+    keys.extend(places.own);
+    keys.extend(places.shared);
     keys
+}
+
+/// Whether a session is found under the name that its caller tells of itself, or has none: a key
+/// id may come again for another role.
+pub(super) fn agrees(session: &Session, principal: &Principal) -> bool {
+    let (Some(created), Some(name)) = (session.created(), &principal.session_name) else {
+        return true;
+    };
+    let told = [
+        principal.id.as_ref().map(|id| CredentialKey::named(id, name, created)),
+        principal.issuer.as_ref().map(|arn| CredentialKey::named_of_arn(arn, name, created)),
+    ];
+    !session.is_named || told.into_iter().flatten().any(|key| session.keys.contains(&key))
 }

@@ -27,7 +27,7 @@ pub(super) fn session(sessions: &dyn Sessions, call: &Call) -> Joined {
     };
     if let Some(by_key) = by_key {
         let mut found = sessions.issued_under(&by_key);
-        found.retain(|it| is_of_time(it, call.time, created));
+        found.retain(|it| is_of_time(it, call.time, created) && id::agrees(it, &call.principal));
         nearest(&mut found, created);
         if !found.is_empty() {
             return one(found).map_or(Joined::Nobody, Joined::ByKey);

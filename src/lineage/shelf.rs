@@ -13,6 +13,10 @@ pub trait Perishable {
     fn until(&self) -> Timestamp;
     /// Under what it is found.
     fn keys(&self) -> &[CredentialKey];
+    /// How much of the bound it takes.
+    fn weight(&self) -> usize {
+        1
+    }
 }
 
 /// Mostly one; a vector of one would weigh more than all the rest.
@@ -38,11 +42,12 @@ pub struct Shelf<V> {
     entries: HashMap<CallId, Arc<V>>,
     index: HashMap<CredentialKey, Ids>,
     order: BTreeSet<(Timestamp, CallId)>,
+    weight: usize,
 }
 
 impl<V> Default for Shelf<V> {
     fn default() -> Self {
-        Self { entries: HashMap::new(), index: HashMap::new(), order: BTreeSet::new() }
+        Self { entries: HashMap::new(), index: HashMap::new(), order: BTreeSet::new(), weight: 0 }
     }
 }
 
@@ -72,6 +77,7 @@ impl<V: Perishable> Shelf<V> {
                 .or_insert(Ids::One(id));
         }
         self.order.insert((value.until(), id));
+        self.weight += value.weight();
         self.entries.insert(id, value);
     }
 
@@ -79,6 +85,7 @@ impl<V: Perishable> Shelf<V> {
     pub fn remove(&mut self, id: &CallId) -> Option<Arc<V>> {
         let value = self.entries.remove(id)?;
         self.order.remove(&(value.until(), *id));
+        self.weight -= value.weight();
         for key in value.keys() {
             let Some(ids) = self.index.get_mut(key) else { continue };
             if let Ids::Many(all) = ids {
@@ -105,16 +112,23 @@ impl<V: Perishable> Shelf<V> {
         expired
     }
 
-    /// Forgets what would go next, until at most `bound` are left. Returns how many went.
+    /// Forgets what would go next, until what is left weighs at most `bound`. Returns how many
+    /// went.
     pub fn evict(&mut self, bound: usize) -> u64 {
         let mut evicted = 0;
-        while self.entries.len() > bound
+        while self.weight > bound
             && let Some((_, id)) = self.order.first().copied()
         {
             self.remove(&id);
             evicted += 1;
         }
         evicted
+    }
+
+    /// What all of them weigh.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.weight
     }
 
     /// How many are kept.
@@ -176,5 +190,6 @@ mod tests {
         assert!(shelf.get(&digest(3)).is_some(), "the one that is kept longest");
         assert_eq!(shelf.evict(0), 10);
         assert!(shelf.is_empty() && shelf.index.is_empty() && shelf.order.is_empty());
+        assert_eq!(shelf.weight(), 0);
     }
 }

@@ -12,18 +12,39 @@ use crate::text::Text;
 pub trait Sessions {
     /// The sessions that were issued under a key.
     fn issued_under(&self, key: &CredentialKey) -> Vec<Arc<Session>>;
+    /// How many sessions were issued under a key.
+    fn count_under(&self, key: &CredentialKey) -> usize;
     /// The places that were told under a key.
     fn places_under(&self, key: &CredentialKey) -> Vec<Arc<Place>>;
 }
 
+/// What is found of a call for a role.
+#[derive(Debug, Clone)]
+pub struct Trace {
+    /// Where it comes from.
+    pub lineage: Lineage,
+    /// Where the person was, if the call was made inside AWS for one.
+    pub place: Option<Arc<Place>>,
+}
+
 /// Where a call for a role comes from. `None` where no role is asked for.
 #[must_use]
-pub fn trace(sessions: &dyn Sessions, it: &Assumption) -> Option<Lineage> {
+pub fn trace(sessions: &dyn Sessions, it: &Assumption) -> Option<Trace> {
     it.role()?;
+    let mut lineage = descent(sessions, it);
+    let found = Found::of(sessions, it);
+    lineage.settled &= found.settled;
+    if let (Some(place), Some(last)) = (&found.place, lineage.links.last_mut()) {
+        Arc::make_mut(last).address = address(&place.address);
+    }
+    Some(Trace { lineage, place: found.place })
+}
+
+fn descent(sessions: &dyn Sessions, it: &Assumption) -> Lineage {
     let principal = &it.call.principal;
     let role_session = principal.session_name.is_some()
         || principal.id.as_ref().is_some_and(|id| id.as_str().starts_with("AROA"));
-    let mut lineage = match principal.kind {
+    match principal.kind {
         PrincipalKind::Role => match join::session(sessions, &it.call) {
             Joined::ByKey(parent) if !is_descendant(&parent, it) => {
                 extend(it, &parent, parent.lineage.settled)
@@ -38,29 +59,62 @@ pub fn trace(sessions: &dyn Sessions, it: &Assumption) -> Option<Lineage> {
         }
         PrincipalKind::Unknown => origin(it, false),
         _ => origin(it, true),
-    };
-    if let Some(last) = lineage.links.last_mut() {
-        match place(sessions, it) {
-            Some(place) => Arc::make_mut(last).address = address(&place.address),
-            None if !id::place_of(it).is_empty() => lineage.settled = false,
-            None => {}
-        }
     }
-    Some(lineage)
 }
 
-/// Where the person was who opened a session from inside AWS, if one place was told.
-#[must_use]
-pub fn place(sessions: &dyn Sessions, it: &Assumption) -> Option<Arc<Place>> {
-    id::place_of(it).into_iter().find_map(|key| {
-        let mut places = sessions.places_under(&key);
-        let apart = |place: &Place| place.time.duration_since(it.call.time).abs();
-        places.retain(|place| apart(place) <= SKEW);
-        places.sort_by_key(|place| (apart(place), place.address.clone()));
-        let place = places.first().cloned()?;
-        // Two people who open the same role within a minute are not told apart.
-        places.iter().all(|other| other.address == place.address).then_some(place)
-    })
+/// Most sessions of one permission set at about one time among which a place is looked for. Where
+/// there are more, it is nobody's.
+pub const CROWD: usize = 8;
+
+/// The place of a person who acts from inside AWS.
+struct Found {
+    place: Option<Arc<Place>>,
+    /// Whether no record that may still come can change it.
+    settled: bool,
+}
+
+impl Found {
+    fn of(sessions: &dyn Sessions, it: &Assumption) -> Self {
+        let keys = id::PlaceKeys::of(it);
+        if keys.is_empty() {
+            return Self { place: None, settled: true };
+        }
+        if let Some(place) = told(sessions, it, &keys.own) {
+            return Self { place: Some(place), settled: true };
+        }
+        let crowd = keys.shared.iter().map(|key| sessions.count_under(key)).sum::<usize>();
+        if crowd > CROWD {
+            return Self { place: None, settled: keys.own.is_empty() };
+        }
+        let me = it.call.principal.key();
+        let is_shared = keys.shared.iter().any(|key| {
+            let others = sessions.issued_under(key).into_iter();
+            others.filter(|other| is_about(other.created(), it)).any(|it| it.lineage.origin != me)
+        });
+        let place = told(sessions, it, &keys.shared).filter(|_| !is_shared);
+        Self { place, settled: false }
+    }
+}
+
+/// The place that was told under one of the keys, if it is one: two people who open the same
+/// session within a minute are told apart only by whom the record names.
+fn told(sessions: &dyn Sessions, it: &Assumption, keys: &[CredentialKey]) -> Option<Arc<Place>> {
+    let caller = it.call.principal.arn.as_ref().map(Text::as_str);
+    let is_of_another = |place: &Place| {
+        let of = place.of.as_ref().map(Text::as_str);
+        of.is_some() && caller.is_some() && of != caller
+    };
+    let mut places: Vec<_> = keys.iter().flat_map(|key| sessions.places_under(key)).collect();
+    places.retain(|place| is_about(Some(place.time), it) && !is_of_another(place));
+    let apart = |place: &Place| place.time.duration_since(it.call.time).abs();
+    places.sort_by_key(|place| (apart(place), place.address.clone()));
+    let place = places.first().cloned()?;
+    places.iter().all(|other| other.address == place.address).then_some(place)
+}
+
+/// Whether something happened at about the time of a call.
+fn is_about(time: Option<jiff::Timestamp>, it: &Assumption) -> bool {
+    time.is_some_and(|time| time.duration_since(it.call.time).abs() <= SKEW)
 }
 
 fn own_link(it: &Assumption, depth: u32) -> Arc<Link> {
@@ -123,7 +177,9 @@ fn unseen(it: &Assumption) -> Lineage {
 /// log says so.
 fn is_descendant(session: &Session, it: &Assumption) -> bool {
     let id = it.call.event_id();
-    id.is_some() && session.lineage.links.iter().any(|link| link.event_id.as_ref() == id)
+    // Another account may have given its event the same id.
+    let is_it = |link: &Link| link.event_id.as_ref() == id && link.role.as_ref() == it.role();
+    id.is_some() && session.lineage.links.iter().any(|link| is_it(link))
 }
 
 /// The caller is a session that is known.

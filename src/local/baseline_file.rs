@@ -8,7 +8,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
@@ -18,7 +17,7 @@ use crate::event::{EventKey, PrincipalKey};
 use crate::id::{AccountId, EventId, RoleArn, hex};
 use crate::lineage::{CallId, Place, Session};
 use crate::memory::{Parts, WorkingSet};
-use crate::state::{FirstCopy, Waiter};
+use crate::state::{Clock, FirstCopy, Waiter};
 
 /// The form this version writes; everything before the number is the same in all versions.
 const SCHEMA: (&str, u32) = ("rolewatch/baseline/", 1);
@@ -65,7 +64,7 @@ struct Body {
     #[serde(default)]
     places: Vec<(CallId, Arc<Place>)>,
     #[serde(default)]
-    now: Option<Timestamp>,
+    clock: Clock,
 }
 
 /// Reads a saved baseline.
@@ -99,7 +98,7 @@ pub fn load(path: &Path) -> Result<WorkingSet, BaselineError> {
         sessions: body.sessions,
         waiting: body.waiting,
         places: body.places,
-        now: body.now,
+        clock: body.clock,
     }))
 }
 
@@ -120,7 +119,7 @@ pub fn save(memory: &WorkingSet, path: &Path) -> Result<(), BaselineError> {
         sessions: parts.sessions,
         waiting: parts.waiting,
         places: parts.places,
-        now: parts.now,
+        clock: parts.clock,
     };
     let encode = |error: serde_json::Error| BaselineError::Unwritable(error.into());
     let mut text = serde_json::to_string(&body).map_err(encode)?;

@@ -143,6 +143,13 @@ impl Sorted {
         self.count
     }
 
+    /// The next event.
+    #[must_use]
+    pub fn first(&self) -> Option<&Event> {
+        let set_aside = self.next.peek().map(|Reverse(next)| &next.event);
+        set_aside.or_else(|| self.held.as_slice().first())
+    }
+
     /// The next events, up to so many; none at the end.
     ///
     /// # Errors

@@ -30,6 +30,8 @@ pub struct Waiter {
     pub findings: Vec<Finding>,
     /// What was new about the call when it was judged: afterwards it may have been learned.
     pub surprise: Option<Surprise>,
+    /// Whether it was learned from only, and raises nothing.
+    pub learned: bool,
 }
 
 impl Perishable for Waiter {
@@ -45,7 +47,7 @@ impl Perishable for Waiter {
 /// How much is remembered at most.
 #[derive(Debug, Clone, Copy)]
 pub struct TraceBounds {
-    /// Live sessions. One weighs about 1.2 kB.
+    /// Live sessions, in bytes. One weighs about 1 kB, and more at the end of a long chain.
     pub sessions: usize,
     /// Calls that wait, and places. A waiting call weighs about 3 kB.
     pub waiting: usize,
@@ -56,7 +58,7 @@ pub struct TraceBounds {
 pub struct Lost {
     /// Live sessions that had to go for want of room.
     pub sessions: u64,
-    /// Waiting calls that had to go for want of room.
+    /// Waiting calls, and places, that had to go for want of room.
     pub waiting: u64,
     /// Calls whose chain was not complete when the time for late records was over.
     pub unanswered: u64,
@@ -71,8 +73,8 @@ pub struct Traces {
     pub waiting: Shelf<Waiter>,
     /// Places of people.
     pub places: Shelf<Place>,
-    /// The latest event.
-    pub now: Option<Timestamp>,
+    /// How far time has come.
+    pub clock: Clock,
     /// What went.
     pub lost: Lost,
 }
@@ -83,8 +85,8 @@ impl Traces {
         changes.sessions.into(&mut self.sessions);
         changes.waiting.into(&mut self.waiting);
         changes.places.into(&mut self.places);
-        self.now = self.now.max(changes.now);
-        if let Some(now) = self.now {
+        self.clock.join(&changes.clock);
+        if let Some(now) = self.clock.now() {
             self.sessions.expire(now);
             let over = self.waiting.expire(now);
             let unanswered = over.iter().filter(|it| !it.lineage.complete).count();
@@ -93,7 +95,47 @@ impl Traces {
         }
         self.lost.sessions += self.sessions.evict(bounds.sessions);
         self.lost.waiting += self.waiting.evict(bounds.waiting);
-        self.places.evict(bounds.waiting);
+        self.lost.waiting += self.places.evict(bounds.waiting);
+    }
+}
+
+/// How far time has come, as events tell it. It is believed only of several: one record with a
+/// time in the future would end every session.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Clock(Vec<Timestamp>);
+
+impl Clock {
+    /// Events that have to agree.
+    const WITNESSES: usize = 8;
+
+    /// The latest time that so many events have come to.
+    #[must_use]
+    pub fn now(&self) -> Option<Timestamp> {
+        self.0.first().copied().filter(|_| self.0.len() == Self::WITNESSES)
+    }
+
+    /// An event of this time was judged.
+    pub fn reach(&mut self, time: Timestamp) {
+        let Err(at) = self.0.binary_search(&time) else { return };
+        if self.0.len() < Self::WITNESSES {
+            self.0.insert(at, time);
+        } else if at > 0 {
+            // The earliest goes.
+            self.0.insert(at, time);
+            self.0.remove(0);
+        }
+    }
+
+    /// Takes in what another one was told.
+    pub fn join(&mut self, other: &Self) {
+        other.0.iter().for_each(|time| self.reach(*time));
+    }
+
+    /// Forgets what is later than events that are still to come, for older logs are read now.
+    pub fn go_back_to(&mut self, time: Timestamp) {
+        if self.now().is_some_and(|now| now > time) {
+            self.0.clear();
+        }
     }
 }
 
@@ -150,12 +192,12 @@ pub struct TraceChanges {
     sessions: Layer<Session>,
     waiting: Layer<Waiter>,
     places: Layer<Place>,
-    now: Option<Timestamp>,
+    clock: Clock,
 }
 
 impl TraceChanges {
     pub(super) fn reach(&mut self, time: Timestamp) {
-        self.now = self.now.max(Some(time));
+        self.clock.reach(time);
     }
 
     pub(super) fn issue(&mut self, id: CallId, session: Arc<Session>) {
@@ -179,15 +221,18 @@ impl TraceChanges {
 pub(super) struct View<'a> {
     pub(super) memory: &'a Traces,
     pub(super) changes: &'a TraceChanges,
+    /// How far time has come, the batch included.
+    pub(super) now: Option<Timestamp>,
 }
 
 impl View<'_> {
-    fn now(&self) -> Option<Timestamp> {
-        self.memory.now.max(self.changes.now)
+    pub(super) fn count(&self, key: &CredentialKey) -> usize {
+        let [new, old] = [&self.changes.sessions.put, &self.memory.sessions];
+        new.under(key).len() + old.under(key).len()
     }
 
     pub(super) fn session(&self, id: &CallId) -> Option<Arc<Session>> {
-        self.changes.sessions.get(&self.memory.sessions, id, self.now())
+        self.changes.sessions.get(&self.memory.sessions, id, self.now)
     }
 
     pub(super) fn sessions(&self, key: &CredentialKey) -> Vec<Arc<Session>> {
@@ -199,12 +244,12 @@ impl View<'_> {
 
     pub(super) fn places(&self, key: &CredentialKey) -> Vec<Arc<Place>> {
         let ids = self.changes.places.under(&self.memory.places, key);
-        let place = |id: &CallId| self.changes.places.get(&self.memory.places, id, self.now());
+        let place = |id: &CallId| self.changes.places.get(&self.memory.places, id, self.now);
         ids.iter().filter_map(place).collect()
     }
 
     pub(super) fn waiter(&self, id: &CallId) -> Option<Arc<Waiter>> {
-        self.changes.waiting.get(&self.memory.waiting, id, self.now())
+        self.changes.waiting.get(&self.memory.waiting, id, self.now)
     }
 
     pub(super) fn waiting(&self, key: &CredentialKey) -> BTreeSet<CallId> {
