@@ -10,6 +10,7 @@ mod sign_in;
 mod time;
 mod trust_change;
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::event::{Call, Event, EventKey, Outcome};
@@ -68,12 +69,20 @@ pub fn source_of(name: &str) -> Option<&'static str> {
     OURS.iter().find(|(_, ours, _)| *ours == name).map(|(source, ..)| *source)
 }
 
-/// Reads one record. `Ok(None)` is a record that does not concern rolewatch.
+/// Reads one record that is a tree of values. `Ok(None)` is a record that does not concern
+/// rolewatch.
 ///
 /// # Errors
 /// A record of ours without which something would go unseen: see [`ReadError`].
-pub fn read<'a>(record: impl Into<Json<'a>>) -> Result<Option<Event>, ReadError> {
-    let record = record.into();
+pub fn read(record: &Value) -> Result<Option<Event>, ReadError> {
+    read_in_place(Json::Tree(record))
+}
+
+/// Reads one record, wherever it stands.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_in_place(record: Json<'_>) -> Result<Option<Event>, ReadError> {
     let source = field::str(record, "eventSource").unwrap_or_default();
     let name = field::str(record, "eventName").unwrap_or_default();
     let Some((name, reader)) = reader_of(&source, &name) else { return Ok(None) };

@@ -47,12 +47,6 @@ impl<'a> From<&'a Value> for Json<'a> {
     }
 }
 
-impl<'a> From<&Json<'a>> for Json<'a> {
-    fn from(json: &Json<'a>) -> Self {
-        *json
-    }
-}
-
 impl<'a> Json<'a> {
     /// The member of an object: of several of one name the last, as in a tree. Null where there
     /// is none.

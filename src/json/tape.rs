@@ -192,8 +192,8 @@ fn special(bytes: &[u8], from: usize) -> Option<usize> {
     for chunk in chunks {
         let word = u64::from_le_bytes(*chunk);
         let zero_in = |it: u64| it.wrapping_sub(ONES) & !it;
-        let quote = zero_in(word ^ ONES * u64::from(b'"'));
-        let backslash = zero_in(word ^ ONES * u64::from(b'\\'));
+        let quote = zero_in(word ^ (ONES * u64::from(b'"')));
+        let backslash = zero_in(word ^ (ONES * u64::from(b'\\')));
         let control = word.wrapping_sub(ONES * 0x20) & !word;
         // Only above the first hit can there be a false one, so the lowest is right.
         let hits = (quote | backslash | control) & HIGH;

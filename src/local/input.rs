@@ -49,7 +49,7 @@ fn take(bytes: &[u8], give: &mut dyn FnMut(Part)) -> Faults {
     let mut faults = Faults::default();
     let mut part = Part::default();
     let decoded = decode_each(bytes, Limits::default(), &mut |place, record| {
-        match cloudtrail::read(record) {
+        match cloudtrail::read_in_place(record) {
             Ok(Some(event)) => part.events.push(event),
             Ok(None) => part.other += 1,
             Err(error) => faults.record(place, &error),

@@ -202,7 +202,7 @@ mod tests {
             let spread = number * 7_919 % count.max(1);
             let record = json!({
                 "eventSource": "sts.amazonaws.com",
-                "eventName": if number % 5 == 0 { "GetSessionToken" } else { "AssumeRole" },
+                "eventName": if number.is_multiple_of(5) { "GetSessionToken" } else { "AssumeRole" },
                 "eventTime": format!("2026-03-04T05:{:02}:{:02}Z", spread / 60 % 60, spread % 60),
                 "eventID": format!("{}", spread / 2),
                 "recipientAccountId": "111122223333",
