@@ -100,11 +100,11 @@ fn roles(count: usize) {
         }
     }
     let weight = resident().saturating_sub(before) / count as u64;
-    judge.nanoseconds = 0.0;
+    judge.nanoseconds = Some(0.0);
     for _ in 0..20 {
         judge.batch((0..1_000).map(|_| corpus.assumption()));
     }
-    let each = judge.nanoseconds / 20_000.0 / 1_000.0;
+    let each = judge.nanoseconds.unwrap_or_default() / 20_000.0 / 1_000.0;
     println!("| {count} roles | {each:.1} µs per assumption, {weight} bytes per role |");
 }
 

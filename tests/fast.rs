@@ -265,3 +265,28 @@ fn damage(rng: &mut Rng, text: &mut Vec<u8>) {
         }
     }
 }
+
+/// Nobody can make it slow: the time grows with the input, whatever is in it.
+#[test]
+fn no_shape_takes_more_than_linear_time() {
+    let nameless = "{\"eventVersion\":\"1\"},".to_owned();
+    let message = "{\"id\":\"1\",\"timestamp\":1,\"message\":\"{\\\"eventVersion\\\":\\\"1\\\"";
+    for (head, unit) in [
+        ("{\"Records\":[", nameless.as_str()),
+        ("{\"Records\":[", "{\"eventVersion\":\""),
+        ("{\"Records\":[", "{\"eventVersion\":\"1\",\"eventName\":\"x"),
+        ("{\"Records\":[", "{\"eventVersion\":\"1\",\"eventName\":\"x\"]},"),
+        ("{\"Records\":[", "{\"eventVersion\":\"1\",\"eventName\":\"x\",\"eventName\":\"y\"},"),
+        ("{\"Records\":[{\"eventVersion\":\"1\",\"eventName\":\"x\",\"a\":[", "[],{},"),
+        ("", "{\"eventVersion\":\"1\"}\n"),
+        ("{\"logEvents\":[", message),
+        ("{\"logEvents\":[", "{\"id\":\"1\",\"timestamp\":1,\"message\":\"{}\"},"),
+    ] {
+        let input = format!("{head}{}", unit.repeat((4 << 20) / unit.len()));
+        let start = std::time::Instant::now();
+        let found = quickly(input.as_bytes());
+        let took = start.elapsed();
+        println!("{took:>8.2?} {} faults: {unit}", found.faults.len() as u64 + found.more_faults);
+        assert!(took.as_secs_f32() < 5.0, "{took:?}: {unit}");
+    }
+}
