@@ -54,15 +54,17 @@ impl Inflater {
         if said > cap.min(bytes.len().saturating_mul(Self::MOST_RATIO)) {
             return None;
         }
+        // Inflating stops at the end of the first member, where its size stands. If these four
+        // bytes stand nowhere else, and are its size, then that is the end of the input.
+        if memmem::find(bytes, size)? != bytes.len() - size.len() {
+            return None;
+        }
         if self.buffer.len() < said {
             // Fresh memory is zero already.
             self.buffer = vec![0; said.next_power_of_two().min(cap)];
         }
         let inflated = self.decompressor.gzip_decompress(bytes, &mut self.buffer).ok()?;
-        // It stops at the end of the first member, where these four bytes stand. If they stand
-        // nowhere but at the end of the input, that is its end.
-        let is_alone = inflated == said && memmem::find(bytes, size)? == bytes.len() - size.len();
-        if is_alone { self.buffer.get(..inflated) } else { None }
+        if inflated == said { self.buffer.get(..inflated) } else { None }
     }
 
     /// Gives a large buffer back.
