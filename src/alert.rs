@@ -1,10 +1,13 @@
 //! An alert: everything found about one call, in the form that the contract promises.
 
 mod chain;
+pub mod chat;
 mod mitre;
 mod native;
 pub mod ocsf;
+pub mod shorten;
 pub mod table;
+pub mod text;
 
 use std::borrow::Cow;
 
@@ -99,6 +102,19 @@ pub struct PrincipalView {
     /// Its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Text>,
+}
+
+impl PrincipalView {
+    /// The principal in full, by whatever is known of it.
+    fn identity(&self) -> Option<String> {
+        match (&self.arn, &self.id, &self.account) {
+            (Some(arn), ..) => Some(arn.as_str().to_owned()),
+            (None, Some(id), Some(account)) => Some(format!("{id} of {account}")),
+            (None, Some(id), None) => Some(id.clone()),
+            (None, None, Some(account)) => Some(format!("account {account}")),
+            (None, None, None) => None,
+        }
+    }
 }
 
 /// A session that was asked for.

@@ -7,7 +7,6 @@
 
 mod exempt;
 mod fault;
-mod glob;
 mod principal;
 mod role;
 mod section;

@@ -148,12 +148,34 @@ pub fn decode(bytes: &[u8], limits: Limits) -> Decoded {
 ///
 /// This is the one way in for files, streams and the Lambda.
 pub fn decode_each(bytes: &[u8], limits: Limits, sink: &mut dyn FnMut(Place, Json<'_>)) -> Decoded {
+    open(bytes, limits, Read::Ours, &mut |place, _, record| {
+        if let Some(record) = record {
+            sink(place, record);
+        }
+    })
+}
+
+/// Decodes one input and hands out the text of every sound record, whether it concerns rolewatch
+/// or not, without the envelopes around it. The `records` of the answer are empty.
+pub fn texts(bytes: &[u8], limits: Limits, sink: &mut dyn FnMut(&[u8])) -> Decoded {
+    open(bytes, limits, Read::All, &mut |_, text, _| sink(text))
+}
+
+/// Which records are read: of the others it is enough to know how many they are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Read {
+    Ours,
+    All,
+}
+
+fn open(bytes: &[u8], limits: Limits, read: Read, sink: envelope::Sink<'_>) -> Decoded {
     const KPL_MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
     if bytes.starts_with(&KPL_MAGIC) {
         return Decoded::of_fault(InputFault::KplAggregated);
     }
     Tools::lent(|tools| {
-        let opened = gzip::open(bytes, limits.inflated_bytes, &mut tools.inflater);
+        let mut opened = gzip::open(bytes, limits.inflated_bytes, &mut tools.inflater);
+        opened.checked &= read == Read::Ours;
         let mut decoded = match opened.bytes.is_empty() && !opened.whole {
             true => Decoded::default(),
             false => envelope::decode(&opened, &mut tools.reading, sink),

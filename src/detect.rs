@@ -1,6 +1,7 @@
 //! One event against the state: the product in one function.
 
 mod follow;
+mod trusting;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use crate::text::Text;
 
 use follow::{Followed, Known};
 pub use follow::{advance, trace_of};
+pub use trusting::imported;
 
 /// How a decision is to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +85,7 @@ pub fn judge(state: &State<'_>, config: &Config, event: &Event, mode: Mode) -> V
     if state.has_seen(&call.key) {
         return Verdict::Duplicate;
     }
-    let own = with_known_name(state, event);
+    let own = completed(state, event);
     let followed = Followed::of(state, &own);
     let event = followed.event.as_ref();
     let first = match event {
@@ -109,6 +111,7 @@ pub fn judge(state: &State<'_>, config: &Config, event: &Event, mode: Mode) -> V
     judged.changes.push(Change::Saw(call.key.clone()));
     judged.changes.push(Change::Reached(call.time));
     judged.changes.extend(follow::told(event));
+    judged.changes.extend(trusting::changes(state, config, event, &judged.findings));
     judged.changes.extend(refusal(event));
     judged.changes.extend(name(state, event));
     Verdict::Judged(judged)
@@ -364,9 +367,13 @@ struct Habitual {
 impl Habitual {
     fn of(state: &State<'_>, event: &Event) -> Self {
         let caller = event.call().principal.key().and_then(|key| state.caller(&key));
-        let Event::Assumption(it) = event else { return Self { role: None, caller } };
-        let role = it.role().and_then(|role| state.role(role));
-        Self { role: role.filter(|role| !role.is_of_another(it.role_id())), caller }
+        let role = trusting::role_of(state, event).and_then(|role| state.role(&role));
+        let id = match event {
+            Event::Assumption(it) => it.role_id(),
+            Event::TrustChange(it) => it.role_id.as_ref(),
+            Event::SignIn(_) => None,
+        };
+        Self { role: role.filter(|role| !role.is_of_another(id)), caller }
     }
 }
 
@@ -374,7 +381,8 @@ impl Habitual {
 fn surprise(state: &State<'_>, event: &Event) -> Option<Surprise> {
     let Event::Assumption(it) = event else { return None };
     let Habitual { role, caller } = Habitual::of(state, event);
-    Surprise::of(it, role.as_deref(), caller.as_deref())
+    let surprise = Surprise::of(it, role.as_deref(), caller.as_deref());
+    trusting::explained(state, it, surprise)
 }
 
 /// Everything that is wrong with an event: what the rules find, less what is exempt, raised to
@@ -391,7 +399,10 @@ fn find(
         Event::Assumption(it) => Some(it),
         Event::TrustChange(_) | Event::SignIn(_) => None,
     };
-    let arn = assumption.and_then(Assumption::role);
+    let arn = trusting::role_of(state, event);
+    let arn = arn.as_ref();
+    let entry = assumption.and_then(|it| trusting::entry(state, it));
+    let rewrite = trusting::rewrite(state, config, event);
     let Habitual { role, caller } = Habitual::of(state, event);
     let expected = arn.map(|role| config.expected(role)).unwrap_or_default();
     let case = Case {
@@ -405,6 +416,8 @@ fn find(
         bears_anothers_name: assumption
             .is_some_and(|it| bears_anothers_name(state, it, surprise.as_ref())),
         lineage,
+        entry: entry.as_ref(),
+        rewrite: rewrite.as_ref(),
         is_context: false,
     };
     let accepted =
@@ -442,6 +455,11 @@ fn is_name_of(session_name: &str, own_name: Option<&str>) -> bool {
     own_name.is_some_and(|own| {
         own.eq_ignore_ascii_case(session_name) || own.eq_ignore_ascii_case(local_part)
     })
+}
+
+/// The event with all that the state knows of the call beside its record.
+fn completed(state: &State<'_>, event: &Event) -> Event {
+    trusting::with_proof(state, with_known_name(state, event))
 }
 
 /// The event with the caller's ARN and name, where this record does not tell them and an
@@ -499,8 +517,18 @@ fn fold_key(state: &State<'_>, event: &Event, findings: &[Finding]) -> FoldKey {
     };
     let granted = if call.granted() { "granted" } else { "refused" };
     let borrowed = borrowed.unwrap_or_default();
-    let fixed = [principal.as_str(), &network, &external_id, borrowed, call.name, granted];
+    let opened = opened(event, findings);
+    let fixed = [principal.as_str(), &network, &external_id, borrowed, call.name, granted, &opened];
     FoldKey::of(fixed.into_iter().chain(rules))
+}
+
+/// The role whose trust was changed, and what was found: another role, or another door, is
+/// another matter.
+fn opened(event: &Event, findings: &[Finding]) -> String {
+    let Event::TrustChange(it) = event else { return String::new() };
+    let account = it.call.account.map(|it| it.to_string()).unwrap_or_default();
+    let found: Vec<&str> = findings.iter().map(|it| it.summary.as_str()).collect();
+    format!("{account} {} {}", it.role_name.as_str(), found.join(" "))
 }
 
 /// The network of a call, where it tells one attacker from another: not a provider's, and not

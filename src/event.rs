@@ -303,6 +303,8 @@ pub struct TrustChange {
     pub role_name: Text,
     /// The role's ARN where the record holds it.
     pub role: Option<RoleArn>,
+    /// The role's unique id where the record holds it.
+    pub role_id: Option<UniqueId>,
     /// The new trust policy, where there is one.
     pub policy: Option<PolicyDocument>,
 }

@@ -13,26 +13,43 @@
 //! environment, no files, no network. Time is the event's, so a replay, a test and a live
 //! stream run the same code, and an incident replays to the same bytes.
 //!
+//! A batch is one transaction ([`pipeline`]): it is judged over an overlay on the state, and only
+//! when its alerts were accepted and its changes saved does the overlay reach the memory. With the
+//! feature `aws` a Lambda function and three commands drive it from a Kinesis stream; without it
+//! nothing of AWS, and nothing asynchronous, is built.
+//!
 //! # Invariants
 //!
 //! 1. Nothing is remembered before the alert that it caused was accepted. A crash repeats an
 //!    alert under the same id and never loses one.
 //! 2. Every record is accounted for; the figures of the summary add up.
-//! 3. Bad input costs itself and nothing else: neither its neighbours nor the run.
+//! 3. Bad input costs itself and nothing else: neither its neighbours nor the run. What can never
+//!    be judged leaves a stream as a dead letter; a failure that can pass stops at its record,
+//!    which comes again.
 //! 4. Memory for what is learned is bounded per role and caller; refused calls teach nothing.
 //! 5. What raised an alert is not normal because it came again.
 //! 6. Secrets do not come out: no `sessionToken` passes [`cloudtrail`], no ExternalId is kept
 //!    in clear.
 //! 7. Text from a log is hostile: it reaches an output only through that output's escaping.
 //! 8. Facts join: commutative, associative, idempotent.
+//! 9. A trust policy explains a caller only if its writing raised no alert, no grant has refuted
+//!    it, and the caller did not write it.
 
 pub mod text;
 
 pub mod id;
 
+pub mod glob;
+
 pub mod severity;
 
 pub mod event;
+
+pub mod trust;
+
+pub mod authorization;
+
+pub mod starter;
 
 pub mod lineage;
 
@@ -62,10 +79,20 @@ pub mod detect;
 
 pub mod report;
 
+pub mod dead_letter;
+
 pub mod pipeline;
+
+pub mod kinesis;
 
 pub mod memory;
 
+#[cfg(feature = "aws")]
+pub mod metrics;
+
 pub mod local;
+
+#[cfg(feature = "aws")]
+pub mod aws;
 
 pub mod cli;

@@ -15,23 +15,26 @@ use crate::id::{AccountId, EventId, RoleArn};
 use crate::lineage::{CallId, Place, Session};
 use crate::pipeline::Remember;
 use crate::state::{Clock, FirstCopy, Lost, Memory, Overlay, TraceBounds, Traces, Waiter};
+use crate::trust::{History, RoleKey};
 
 /// How much is remembered at most.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Values, refusals and folds over all roles; and as many over all callers. One weighs about
-    /// 300 bytes, its share of maps and keys included.
+    /// Values, refusals and folds over all roles; as many over all callers; and as many
+    /// statements, principals and conditions over all trust policies. One weighs about 300
+    /// bytes, its share of maps and keys included.
     pub weight: usize,
     /// Records remembered for dropping duplicates, and calls for joining their copies.
     pub recent: usize,
-    /// Known accounts, and known names of people.
+    /// Known accounts, known names of people, and known parties of trust policies.
     pub names: usize,
     /// Live sessions, and calls that wait for the record of theirs.
     pub traces: TraceBounds,
 }
 
 impl Bounds {
-    /// Bytes of one value of a role's or a caller's baseline, with its share of the tables.
+    /// Bytes of one value of a role's or a caller's baseline, or of a trust policy, with its
+    /// share of the tables.
     const PER_VALUE: usize = 300;
     /// Bytes of a record that was read lately, and of the first copy of a call.
     const PER_RECENT: usize = 600;
@@ -45,7 +48,7 @@ impl Bounds {
         let part = |percent: usize| bytes / 100 * percent;
         let most = Self::default();
         Self {
-            weight: (part(44) / 2 / Self::PER_VALUE).min(most.weight),
+            weight: (part(44) / 3 / Self::PER_VALUE).min(most.weight),
             recent: (part(5) / Self::PER_RECENT).min(most.recent),
             names: (part(1) / 100).min(most.names),
             traces: TraceBounds {
@@ -57,8 +60,8 @@ impl Bounds {
 }
 
 impl Default for Bounds {
-    /// Half a million values each for roles and callers, about 300 MB when both are full: some
-    /// twenty thousand roles with three principals and eight networks.
+    /// Half a million values each for roles, callers and trust policies, about 450 MB when all
+    /// are full: some twenty thousand roles with three principals and eight networks.
     fn default() -> Self {
         let traces = TraceBounds { sessions: 1_400_000_000, waiting: 20_000 };
         Self { weight: 500_000, recent: 100_000, names: 100_000, traces }
@@ -76,6 +79,9 @@ pub struct WorkingSet {
     accounts: DashMap<AccountId, ()>,
     people: DashSet<Arc<str>>,
     traces: Traces,
+    trust: Weighed<RoleKey, History>,
+    parties: DashSet<Arc<str>>,
+    ours: DashSet<AccountId>,
     evicted: AtomicU64,
 }
 
@@ -98,6 +104,9 @@ impl WorkingSet {
             accounts: DashMap::new(),
             people: DashSet::new(),
             traces: Traces::default(),
+            trust: Weighed::default(),
+            parties: DashSet::new(),
+            ours: DashSet::new(),
             evicted: AtomicU64::new(0),
         }
     }
@@ -130,15 +139,37 @@ impl WorkingSet {
                 self.people.insert(name);
             }
         }
+        for (role, history) in overlay.trust {
+            self.trust.insert(role, history);
+        }
+        for party in overlay.parties {
+            if self.parties.len() < self.bounds.names {
+                self.parties.insert(party);
+            }
+        }
+        for account in overlay.ours {
+            if self.ours.len() < self.bounds.names {
+                self.ours.insert(account);
+            }
+        }
         self.traces.take_in(overlay.traces, self.bounds.traces);
-        let evicted = self.roles.evict(self.bounds.weight) + self.callers.evict(self.bounds.weight);
+        let weight = self.bounds.weight;
+        let evicted = self.roles.evict(weight) + self.callers.evict(weight);
+        let evicted = evicted + self.trust.evict(weight);
         self.evicted.fetch_add(evicted, Ordering::Relaxed);
     }
 
-    /// Roles and callers that had to go for want of room.
+    /// Roles, callers and trust policies that had to go for want of room.
     #[must_use]
     pub fn evicted(&self) -> u64 {
         self.evicted.load(Ordering::Relaxed)
+    }
+
+    /// Everything that had to go for want of room: roles, callers, sessions and waiting calls.
+    #[must_use]
+    pub fn forgotten(&self) -> u64 {
+        let Lost { sessions, waiting, unanswered: _ } = self.lost();
+        self.evicted() + sessions + waiting
     }
 
     /// Sessions and waiting calls that went without having been of use.
@@ -152,10 +183,10 @@ impl WorkingSet {
         self.traces.clock.go_back_to(time);
     }
 
-    /// What all roles and all callers weigh, in values.
+    /// What all roles, all callers and all trust policies weigh, in values.
     #[must_use]
-    pub fn weight(&self) -> (usize, usize) {
-        (self.roles.weight(), self.callers.weight())
+    pub fn weight(&self) -> [usize; 3] {
+        [self.roles.weight(), self.callers.weight(), self.trust.weight()]
     }
 
     /// All roles, in order.
@@ -169,20 +200,21 @@ impl WorkingSet {
     pub fn parts(&self) -> Parts {
         let mut accounts: Vec<_> = self.accounts.iter().map(|entry| *entry.key()).collect();
         accounts.sort_unstable();
-        let mut people: Vec<_> = self.people.iter().map(|name| Arc::clone(name.key())).collect();
-        people.sort_unstable();
         let copies = self.copies.order.iter();
         Parts {
             roles: self.roles.sorted(),
             callers: self.callers.sorted(),
             accounts,
-            people,
+            people: sorted(&self.people),
             recent: self.seen.order.iter().cloned().collect(),
             copies: copies.filter_map(|id| Some((id.clone(), self.first_copy(id)?))).collect(),
             sessions: self.traces.sessions.sorted(),
             waiting: self.traces.waiting.sorted(),
             places: self.traces.places.sorted(),
             clock: self.traces.clock.clone(),
+            trust: self.trust.sorted(),
+            parties: sorted(&self.parties),
+            ours: sorted(&self.ours),
         }
     }
 
@@ -203,6 +235,9 @@ impl WorkingSet {
         parts.waiting.into_iter().for_each(|(id, it)| traces.waiting.put(id, it));
         parts.places.into_iter().for_each(|(id, it)| traces.places.put(id, it));
         traces.clock = parts.clock;
+        parts.trust.into_iter().for_each(|(key, value)| memory.trust.insert(key, value));
+        memory.parties = parts.parties.into_iter().collect();
+        memory.ours = parts.ours.into_iter().collect();
         memory
     }
 }
@@ -230,6 +265,18 @@ pub struct Parts {
     pub places: Vec<(CallId, Arc<Place>)>,
     /// How far time has come.
     pub clock: Clock,
+    /// Trust policies.
+    pub trust: Vec<(RoleKey, Arc<History>)>,
+    /// Parties that trust policies let in.
+    pub parties: Vec<Arc<str>>,
+    /// Our accounts.
+    pub ours: Vec<AccountId>,
+}
+
+fn sorted<T: Eq + Hash + Ord + Clone>(set: &DashSet<T>) -> Vec<T> {
+    let mut all: Vec<T> = set.iter().map(|it| it.key().clone()).collect();
+    all.sort_unstable();
+    all
 }
 
 impl Remember for WorkingSet {
@@ -266,6 +313,18 @@ impl Memory for WorkingSet {
     fn traces(&self) -> &Traces {
         &self.traces
     }
+
+    fn trust(&self, role: &RoleKey) -> Option<Arc<History>> {
+        self.trust.get(role)
+    }
+
+    fn knows_party(&self, party: &str) -> bool {
+        self.parties.contains(party)
+    }
+
+    fn is_ours(&self, account: AccountId) -> bool {
+        self.ours.contains(&account)
+    }
 }
 
 /// Something whose size in memory, and whose age, is known.
@@ -285,6 +344,16 @@ impl Weight for RoleBaseline {
 }
 
 impl Weight for Caller {
+    fn weight(&self) -> usize {
+        Self::weight(self)
+    }
+
+    fn last_active(&self) -> Option<Timestamp> {
+        Self::last_active(self)
+    }
+}
+
+impl Weight for History {
     fn weight(&self) -> usize {
         Self::weight(self)
     }

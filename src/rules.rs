@@ -14,6 +14,7 @@ mod new_network;
 mod new_session_name;
 mod role_enumeration;
 mod root_session;
+mod trust_policy_weakened;
 mod unexpected_principal;
 mod wrong_external_id;
 
@@ -26,7 +27,8 @@ use crate::finding::{Finding, Ground, worst};
 use crate::lineage::Lineage;
 use crate::severity::Severity;
 use crate::surprise::{Part, Surprise, UNUSUAL};
-use crate::text::plural;
+use crate::text::{inline, plural};
+use crate::trust::{Answer, Entry, Rewrite, Weakening};
 
 /// Every rule, by id.
 pub const RULES: &[Rule] = &[
@@ -41,6 +43,7 @@ pub const RULES: &[Rule] = &[
     new_session_name::RULE,
     role_enumeration::RULE,
     root_session::RULE,
+    trust_policy_weakened::RULE,
     unexpected_principal::RULE,
     wrong_external_id::RULE,
 ];
@@ -94,6 +97,10 @@ pub struct Case<'a> {
     pub bears_anothers_name: bool,
     /// Where the call comes from, for a call for a role.
     pub lineage: Option<&'a Lineage>,
+    /// By which door of the remembered trust policy a granted call came in.
+    pub entry: Option<&'a Entry>,
+    /// What the writing of a trust policy changed.
+    pub rewrite: Option<&'a Rewrite>,
     /// Whether something else is wrong with the call, so that what is merely new is worth
     /// telling beside it.
     pub is_context: bool,
@@ -137,6 +144,66 @@ impl<'a> Case<'a> {
             bits if bits >= threshold => Some(Severity::Medium),
             _ => None,
         }
+    }
+}
+
+/// How the caller came in, for evidence and as the end of a sentence: by which statement and, if
+/// the policy was weakened, by whom and how long before.
+fn way_in(case: &Case<'_>, it: &Assumption) -> Option<(Value, String)> {
+    let entry = case.entry?;
+    let statements = entry.statements.join(" or ");
+    let answer = match entry.answer {
+        Answer::Yes => "yes",
+        Answer::CannotTell => "cannot_tell",
+        Answer::No => "no",
+    };
+    let mut value = evidence(json!({
+        "admits": answer,
+        "statements": entry.statements,
+        "written": entry.moment.time,
+        "written_by": entry.written_by,
+        "stale": entry.is_refuted || entry.answer == Answer::No,
+    }));
+    let mut words = match entry.answer {
+        _ if entry.is_refuted || statements.is_empty() => String::new(),
+        Answer::No => String::new(),
+        Answer::Yes | Answer::CannotTell => format!("; the way in is {statements}"),
+    };
+    if let Some((weakening, ago)) = entry.weakened_before(it.call.time) {
+        let by = inline(weakening.by.as_str());
+        let ago = before(ago);
+        words.push_str(&format!("; {by} had opened the trust policy {ago} before"));
+        value.insert(
+            "weakened".to_owned(),
+            json!({
+                "by": by,
+                "time": weakening.time,
+                "before": ago,
+                "alert": weakening.alert,
+                "what": weakening.words,
+            }),
+        );
+    }
+    Some((Value::Object(value), words))
+}
+
+/// How urgent it is that somebody comes by what was opened in a trust policy. The opening was an
+/// alert of its own. Of what was worth a look then, this is the rest of the story; of what was
+/// worth a look at once, it is the worst that could come of it.
+fn severity_of_use(weakening: &Weakening) -> Severity {
+    match weakening.severity {
+        Severity::Low | Severity::Medium => Severity::Low,
+        Severity::High | Severity::Critical => Severity::High,
+    }
+}
+
+/// A time span in its largest unit: `12 minutes`, `3 days`.
+fn before(span: jiff::SignedDuration) -> String {
+    let minutes = u64::try_from(span.as_mins()).unwrap_or_default();
+    match minutes {
+        0..=119 => plural(minutes, "minute", "minutes"),
+        120..=2_879 => plural(minutes / 60, "hour", "hours"),
+        _ => plural(minutes / 1_440, "day", "days"),
     }
 }
 

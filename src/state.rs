@@ -19,6 +19,7 @@ use crate::id::{AccessKeyId, AccountId, EventId, Network, RoleArn, UniqueId};
 use crate::lineage::{CallId, CredentialKey, Place, Session, Sessions};
 use crate::severity::Severity;
 use crate::surprise::Surprise;
+use crate::trust::{History, Moment, RoleKey, Version};
 
 use traces::View;
 pub use traces::{Clock, Lost, TraceBounds, TraceChanges, Traces, Waiter};
@@ -39,6 +40,13 @@ pub trait Memory {
     fn is_person(&self, name: &str) -> bool;
     /// Sessions, and what waits for them.
     fn traces(&self) -> &Traces;
+    /// The trust policies of a role.
+    fn trust(&self, role: &RoleKey) -> Option<Arc<History>>;
+    /// Whether a trust policy that raised no alert lets this party in: `account:444455556666`,
+    /// or a name of [`crate::trust::trusted_parties`].
+    fn knows_party(&self, party: &str) -> bool;
+    /// Whether the account is one of ours: records of its own trail have come.
+    fn is_ours(&self, account: AccountId) -> bool;
 }
 
 /// The first copy of a call that came; another one may follow from the other account's trail.
@@ -175,6 +183,30 @@ pub enum Change {
     Answered(CallId),
     /// A record told where a person was.
     Told(CallId, Arc<Place>),
+    /// A role's trust policy was written, or the role deleted.
+    Write {
+        /// The role.
+        role: RoleKey,
+        /// When, and by which record.
+        moment: Moment,
+        /// What was written.
+        version: Arc<Version>,
+    },
+    /// A grant showed that a remembered policy is not what is in force.
+    Refute {
+        /// The role.
+        role: RoleKey,
+        /// The policy.
+        moment: Moment,
+        /// When the grant was.
+        time: Timestamp,
+    },
+    /// A record told a role's ARN.
+    NameRole(RoleArn),
+    /// A trust policy lets this party in.
+    KnowParty(Arc<str>),
+    /// A record of the account's own trail came.
+    Own(AccountId),
     /// An account takes part in what is normal.
     KnowAccount(AccountId),
     /// A person goes by this name, in lower case.
@@ -200,7 +232,7 @@ pub enum Change {
 pub type Changes = Vec<Change>;
 
 /// What a batch has changed, for a memory to take in.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Overlay {
     /// Roles, as they are now.
     pub roles: HashMap<RoleArn, Arc<RoleBaseline>>,
@@ -218,6 +250,12 @@ pub struct Overlay {
     pub people: BTreeSet<Arc<str>>,
     /// Sessions, and what waits for them.
     pub traces: TraceChanges,
+    /// Trust policies, as they are now.
+    pub trust: HashMap<RoleKey, Arc<History>>,
+    /// Parties that trust policies let in, and that were not known.
+    pub parties: BTreeSet<Arc<str>>,
+    /// Accounts that were not known to be ours.
+    pub ours: BTreeSet<AccountId>,
 }
 
 impl Overlay {
@@ -278,6 +316,24 @@ impl<'m> State<'m> {
     #[must_use]
     pub fn is_person(&self, name: &str) -> bool {
         self.overlay.people.contains(name) || self.memory.is_person(name)
+    }
+
+    /// The trust policies of a role.
+    #[must_use]
+    pub fn trust(&self, role: &RoleKey) -> Option<Arc<History>> {
+        self.overlay.trust.get(role).cloned().or_else(|| self.memory.trust(role))
+    }
+
+    /// Whether a trust policy that raised no alert lets this party in.
+    #[must_use]
+    pub fn knows_party(&self, party: &str) -> bool {
+        self.overlay.parties.contains(party) || self.memory.knows_party(party)
+    }
+
+    /// Whether the account is one of ours.
+    #[must_use]
+    pub fn is_ours(&self, account: AccountId) -> bool {
+        self.overlay.ours.contains(&account) || self.memory.is_ours(account)
     }
 
     /// The session that a call opened.
@@ -348,6 +404,18 @@ impl<'m> State<'m> {
             Change::Waits(id, waiter) => self.overlay.traces.wait(id, waiter),
             Change::Answered(id) => self.overlay.traces.answer(id),
             Change::Told(id, place) => self.overlay.traces.tell(id, place),
+            Change::Write { role, moment, version } => {
+                let version = Arc::unwrap_or_clone(version);
+                self.trust_mut(role).write(moment, version);
+            }
+            Change::Refute { role, moment, time } => self.trust_mut(role).refute(&moment, time),
+            Change::NameRole(arn) => {
+                if let Some(role) = RoleKey::of(&arn) {
+                    self.trust_mut(role).name(arn);
+                }
+            }
+            Change::KnowParty(party) => drop(self.overlay.parties.insert(party)),
+            Change::Own(account) => drop(self.overlay.ours.insert(account)),
             Change::KnowAccount(account) => drop(self.overlay.accounts.insert(account)),
             Change::KnowPerson(name) => drop(self.overlay.people.insert(name)),
             Change::Fold { subject, key, severity, time, event_id, repeat } => {
@@ -364,6 +432,13 @@ impl<'m> State<'m> {
         let memory = self.memory;
         let entry = self.overlay.roles.entry(role);
         let shared = entry.or_insert_with_key(|role| memory.role(role).unwrap_or_default());
+        Arc::make_mut(shared)
+    }
+
+    fn trust_mut(&mut self, role: RoleKey) -> &mut History {
+        let memory = self.memory;
+        let entry = self.overlay.trust.entry(role);
+        let shared = entry.or_insert_with_key(|role| memory.trust(role).unwrap_or_default());
         Arc::make_mut(shared)
     }
 

@@ -91,6 +91,27 @@ impl Surprise {
         Some(all)
     }
 
+    /// What is left where the trust policy names the caller itself: that it comes is expected,
+    /// and so is how it comes until the two have a history. What is new to the caller too, and
+    /// unusual for it, stays.
+    #[must_use]
+    pub fn of_a_named_principal(mut self) -> Self {
+        if self.part(Dimension::Principal).is_some() {
+            self.parts.retain(|part| {
+                let is_who = matches!(part.dimension, Dimension::Principal | Dimension::Account);
+                !is_who && part.of_caller.is_some_and(|bits| bits >= UNUSUAL)
+            });
+        }
+        self.of_a_named_account()
+    }
+
+    /// What is left where the trust policy names the caller's account.
+    #[must_use]
+    pub fn of_a_named_account(mut self) -> Self {
+        self.parts.retain(|part| part.dimension != Dimension::Account);
+        self
+    }
+
     /// All bits together, each dimension capped.
     #[must_use]
     pub fn total(&self) -> f64 {

@@ -109,3 +109,21 @@ fn every_module_file_is_declared() {
         );
     }
 }
+
+/// Whoever only replays files builds, and trusts, nothing that speaks to a network.
+#[test]
+fn the_default_build_has_nothing_of_aws_in_it() {
+    let tree = std::process::Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--locked", "-e", "normal", "--prefix", "none", "-f", "{p}"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    let names: Vec<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(names.contains(&"serde_json"), "{names:?}");
+    for foreign in ["aws", "tokio", "hyper", "lambda", "rustls", "futures"] {
+        let found: Vec<_> = names.iter().filter(|name| name.starts_with(foreign)).collect();
+        assert!(found.is_empty(), "{found:?}");
+    }
+}

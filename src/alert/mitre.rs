@@ -12,6 +12,8 @@ const NAMES: &[(&str, &str)] = &[
     ("T1098.001", "Additional Cloud Credentials"),
     ("T1098.003", "Additional Cloud Roles"),
     ("T1199", "Trusted Relationship"),
+    ("T1484", "Domain or Tenant Policy Modification"),
+    ("T1484.002", "Trust Modification"),
     ("T1528", "Steal Application Access Token"),
     ("T1548", "Abuse Elevation Control Mechanism"),
     ("T1548.005", "Temporary Elevated Cloud Access"),

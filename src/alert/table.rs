@@ -63,18 +63,10 @@ pub fn to_text(alert: &Alert, width: usize) -> String {
 
 /// By what a reader goes on: who in full, in which session, from where, and the event to look up.
 fn references(alert: &Alert) -> Vec<String> {
-    let principal = &alert.principal;
-    let who = match (&principal.arn, &principal.id, &principal.account) {
-        (Some(arn), ..) => Some(arn.as_str().to_owned()),
-        (None, Some(id), Some(account)) => Some(format!("{id} of {account}")),
-        (None, Some(id), None) => Some(id.clone()),
-        (None, None, Some(account)) => Some(format!("account {account}")),
-        (None, None, None) => None,
-    };
     let session = alert.session.as_ref().and_then(|session| session.name.as_ref());
     let address = Some(alert.source.address.as_str()).filter(|it| !it.is_empty());
     [
-        who,
+        alert.principal.identity(),
         session.map(Text::as_str).map(|name| format!("session {name}")),
         address.map(|address| format!("from {address}")),
         alert.event.id.as_ref().map(|id| format!("event {id}")),

@@ -1,11 +1,14 @@
 //! `rolewatch baseline`
 
+pub(super) mod import;
+
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Exit, say};
 use crate::baseline::describe;
 use crate::local::baseline_file;
+use crate::memory::WorkingSet;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -22,16 +25,29 @@ enum Command {
         /// The role's name or ARN; all roles are listed without one
         role: Option<String>,
     },
+    /// Take in what trust policies say today, beside what replay has learned
+    Import(import::Args),
 }
 
 pub(super) fn run(args: &Args) -> Exit {
-    let Command::Show { file, role } = &args.command;
-    let memory = match baseline_file::load(file) {
+    match &args.command {
+        Command::Show { file, role } => show(file, role.as_deref()),
+        Command::Import(args) => import::run(args),
+    }
+}
+
+/// The saved baseline of a file; why there is none is told.
+pub(super) fn load(file: &Path) -> Result<WorkingSet, Exit> {
+    baseline_file::load(file).map_err(|error| {
+        say(format_args!("rolewatch: {}: {error}", file.display()));
+        Exit::Usage
+    })
+}
+
+fn show(file: &Path, role: Option<&str>) -> Exit {
+    let memory = match load(file) {
         Ok(memory) => memory,
-        Err(error) => {
-            say(format_args!("rolewatch: {}: {error}", file.display()));
-            return Exit::Usage;
-        }
+        Err(exit) => return exit,
     };
     let mut text = String::new();
     for (arn, baseline) in memory.roles() {

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use super::baseline::import::read_all;
 use super::{Exit, say};
 use crate::config::{Config, Fault, FaultKind, Parsed};
+use crate::starter;
 use crate::text::escape_controls;
 use crate::text::plural;
 
@@ -25,11 +27,31 @@ enum Command {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Starter expectations from what trust policies demand today
+    Derive {
+        /// JSON of `aws iam get-account-authorization-details`; one file an account
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
 }
 
 pub(super) fn run(args: &Args) -> Exit {
     match &args.command {
         Command::Check { file } => check(file, today()),
+        Command::Derive { files } => derive(files),
+    }
+}
+
+fn derive(files: &[PathBuf]) -> Exit {
+    let roles = match read_all(files) {
+        Ok(roles) => roles,
+        Err(exit) => return exit,
+    };
+    let toml = starter::toml(&roles.found);
+    match anstream::stdout().write_all(toml.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Exit::OutputFailed,
+        _ if roles.problems > 0 => Exit::SomeUnread,
+        _ => Exit::Done,
     }
 }
 

@@ -331,11 +331,13 @@ fn applies(rule: &str, event: &Event) -> bool {
         Event::Assumption(it) => match rule {
             "role_enumeration" | "wrong_external_id" => true,
             "root_session" => it.role().is_none(),
-            "federation_token" => false,
+            "federation_token" | "trust_policy_weakened" => false,
             _ => it.call.granted() && it.role().is_some(),
         },
         Event::SignIn(_) => matches!(rule, "root_session" | "federation_token"),
-        Event::TrustChange(_) => false,
+        Event::TrustChange(it) => {
+            rule == "trust_policy_weakened" && it.call.granted() && it.policy.is_some()
+        }
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::io::{self, IsTerminal, stdout};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::{Exit, config, say};
+use super::{Exit, baseline, config, say, summary};
 use crate::config::Config;
 use crate::local::{self, Files, Format, Output, Progress, Sorted, baseline_file};
 use crate::memory::WorkingSet;
@@ -57,16 +57,12 @@ pub(super) fn run(args: &Args) -> Exit {
     }
 }
 
-fn load_config(file: Option<&Path>) -> Result<Config, Exit> {
+pub(super) fn load_config(file: Option<&Path>) -> Result<Config, Exit> {
     file.map_or_else(|| Ok(Config::default()), config::load)
 }
 
-fn load_baseline(file: Option<&Path>) -> Result<WorkingSet, Exit> {
-    let Some(file) = file else { return Ok(WorkingSet::default()) };
-    baseline_file::load(file).map_err(|error| {
-        say(format_args!("rolewatch: {}: {error}", file.display()));
-        Exit::Usage
-    })
+pub(super) fn load_baseline(file: Option<&Path>) -> Result<WorkingSet, Exit> {
+    file.map_or_else(|| Ok(WorkingSet::default()), baseline::load)
 }
 
 fn replay(args: &Args, config: &Config, mut memory: WorkingSet) -> Exit {
@@ -93,7 +89,10 @@ fn replay(args: &Args, config: &Config, mut memory: WorkingSet) -> Exit {
     }
     let judged = judge(&mut memory, watch, &mut events, &mut output, &progress, &mut report);
     progress.end();
-    summarise(&report, &files, &memory, started.elapsed());
+    summary::tell_forgotten(&memory, ": replay fewer logs at once");
+    let read = plural(files.files, "file", "files");
+    let read = format!("{read} read, {} unreadable", files.unreadable);
+    summary::tell(&report, &read, started.elapsed());
     if let Err(message) = judged {
         say(format_args!("rolewatch: {message}"));
         return Exit::OutputFailed;
@@ -141,7 +140,7 @@ fn judge<W: io::Write>(
 
 /// Saves what was learned, unless the reader of the alerts has gone: then some were never seen,
 /// and what they were about must not become normal.
-fn save(memory: &WorkingSet, file: &Path, closed: bool) -> Result<(), String> {
+pub(super) fn save(memory: &WorkingSet, file: &Path, closed: bool) -> Result<(), String> {
     if closed {
         return Err("was not saved, for not all alerts were read: let them be read, or \
                     write them to a file"
@@ -151,7 +150,7 @@ fn save(memory: &WorkingSet, file: &Path, closed: bool) -> Result<(), String> {
 }
 
 /// Alerts go beside the progress where both are on the terminal.
-fn output(format: Format, progress: &Progress) -> Output<impl io::Write + use<>> {
+pub(super) fn output(format: Format, progress: &Progress) -> Output<impl io::Write + use<>> {
     let output = Output::new(anstream::AutoStream::auto(stdout()), format, local::width());
     if stdout().is_terminal() { output.beside(progress.clone()) } else { output }
 }
@@ -162,39 +161,4 @@ fn exit(fail_on: Option<Severity>, report: &Report, files: &Files) -> Exit {
         _ if files.problems.is_empty() => Exit::Done,
         _ => Exit::SomeUnread,
     }
-}
-
-fn summarise(report: &Report, files: &Files, memory: &WorkingSet, took: Duration) {
-    let span = report
-        .span
-        .map_or_else(|| "no events".to_owned(), |(first, last)| format!("{first} to {last}"));
-    let seconds = took.as_secs_f64();
-    let read = plural(files.files, "file", "files");
-    if memory.evicted() > 0 {
-        let evicted = plural(memory.evicted(), "role or caller", "roles and callers");
-        say(format_args!("{evicted} forgotten for want of room: replay fewer logs at once"));
-    }
-    let lost = memory.lost();
-    if lost.sessions + lost.waiting > 0 {
-        let sessions = plural(lost.sessions, "live session", "live sessions");
-        let waiting = plural(lost.waiting, "waiting record", "waiting records");
-        say(format_args!("{sessions} and {waiting} forgotten for want of room"));
-    }
-    if lost.unanswered > 0 {
-        let calls = plural(lost.unanswered, "call was", "calls were");
-        say(format_args!(
-            "{calls} made by sessions whose beginning is not in these logs: their chains are incomplete"
-        ));
-    }
-    say(report.sum());
-    say(format_args!("{}; {read} read, {} unreadable", report.alert_line(), files.unreadable));
-    say(format_args!(
-        "{span}; {seconds:.2} s, {:.0} records/s",
-        records_per_second(report.records(), seconds)
-    ));
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a rate for a person to read")]
-fn records_per_second(records: u64, seconds: f64) -> f64 {
-    records as f64 / seconds.max(1e-6)
 }

@@ -6,11 +6,11 @@ use jiff::tz::TimeZone;
 
 use super::RULE_IDS;
 use super::fault::{Faults, closest, quoted};
-use super::glob::Glob;
 use super::principal::{Comparison, PrincipalPattern};
 use super::role::{distinct, principal, role_glob};
 use super::section::{Item, Section};
 use crate::event::Principal;
+use crate::glob::Glob;
 use crate::id::RoleArn;
 use crate::text::{Text, inline};
 

@@ -1,7 +1,7 @@
 //! Patterns for principals, and comparing one with what a record tells of a caller.
 
-use super::glob::{Glob, Shape};
 use crate::event::{Principal, PrincipalKind};
+use crate::glob::{Glob, Shape};
 use crate::id::{AccountId, RoleArn, is_service_name};
 use crate::text::{Text, inline};
 

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::fault::{Faults, instead_of, quoted};
-use super::glob::{Glob, Shape};
 use super::principal::PrincipalPattern;
 use super::section::{Item, Section};
+use crate::glob::{Glob, Shape};
 use crate::id::ExternalId;
 use crate::severity::Severity;
 use crate::text::inline;

@@ -35,8 +35,9 @@ const CONTROL_TEXT: &str = "CWL CONTROL MESSAGE";
 /// cost gigabytes.
 const KEPT_FAULTS: usize = 1_000;
 
-/// Takes the records that rolewatch reads, one by one.
-pub(super) type Sink<'s> = &'s mut dyn FnMut(Place, Json<'_>);
+/// Takes the sound records one by one: where each stands, its text, and what it holds if it is
+/// one that rolewatch reads. Of a record that is passed over it hears nothing.
+pub(super) type Sink<'s> = &'s mut dyn FnMut(Place, &[u8], Option<Json<'_>>);
 
 /// Decodes inflated bytes. An input that is not `whole` is known to be cut, so that its last,
 /// open record is no fault of its own.
@@ -46,7 +47,7 @@ pub(super) fn decode(opened: &Opened<'_>, reading: &mut Reading, sink: Sink<'_>)
 
 /// The bytes of the `wanted` records, by their numbers.
 pub(super) fn pieces(opened: &Opened<'_>, reading: &mut Reading, wanted: &BTreeSet<u64>) -> Pieces {
-    walk(opened, wanted, reading, &mut |_, _| {}).1
+    walk(opened, wanted, reading, &mut |_, _, _| {}).1
 }
 
 type Pieces = BTreeMap<u64, Vec<u8>>;
@@ -364,12 +365,13 @@ impl Walk<'_> {
         let refuse = |error| Refusal { fault: bad_json(&error), whole: false };
         let Some(name) = &peek.name else {
             let value = serde_json::from_slice(span).map_err(refuse)?;
-            let accepted = self.accept_nameless(&value);
-            return accepted.map_err(|fault| Refusal { fault, whole: true });
+            let accepted = accept_nameless(&value);
+            accepted.map_err(|fault| Refusal { fault, whole: true })?;
+            self.other(span, at);
+            return Ok(());
         };
         if !cloudtrail::is_ours(peek.source.as_deref().unwrap_or_default(), name) {
-            self.seen += 1;
-            self.decoded.other += 1;
+            self.other(span, at);
             return Ok(());
         }
         let flat = std::str::from_utf8(span).ok().and_then(|text| self.reading.tape.read(text));
@@ -378,24 +380,18 @@ impl Walk<'_> {
             None => serde_json::from_slice(span).map_err(refuse)?,
         };
         let place = Place { record: self.seen + 1, byte: self.base + at };
-        (self.sink)(place, flat.map_or(Json::Tree(&value), Json::Flat));
+        (self.sink)(place, span, Some(flat.map_or(Json::Tree(&value), Json::Flat)));
         self.seen += 1;
         self.keep(span);
         Ok(())
     }
 
-    /// What lies in a trail's bucket, or in a Kinesis stream, beside records.
-    fn accept_nameless(&mut self, value: &Value) -> Result<(), RecordFault> {
-        let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
-        let is_digest = value.get("digestStartTime").is_some() && value.get("logFiles").is_some();
-        let is_our_alert = text("schema").starts_with("rolewatch/alert/");
-        let is_insight_or_aggregate = text("eventType").starts_with("AwsCloudTrail");
-        if is_digest || is_our_alert || is_insight_or_aggregate {
-            self.seen += 1;
-            self.decoded.other += 1;
-            return Ok(());
-        }
-        Err(RecordFault::NoEventName)
+    /// A sound record that does not concern rolewatch.
+    fn other(&mut self, span: &[u8], at: usize) {
+        self.seen += 1;
+        self.decoded.other += 1;
+        let place = self.place(at);
+        (self.sink)(place, span, None);
     }
 
     pub(super) fn place(&self, at: usize) -> Place {
@@ -438,6 +434,16 @@ impl Walk<'_> {
         self.unwinding |= next.at_top;
         next.at
     }
+}
+
+/// What lies in a trail's bucket, or in a Kinesis stream, beside records.
+fn accept_nameless(value: &Value) -> Result<(), RecordFault> {
+    let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
+    let is_digest = value.get("digestStartTime").is_some() && value.get("logFiles").is_some();
+    let is_our_alert = text("schema").starts_with("rolewatch/alert/");
+    let is_insight_or_aggregate = text("eventType").starts_with("AwsCloudTrail");
+    let is_known = is_digest || is_our_alert || is_insight_or_aggregate;
+    if is_known { Ok(()) } else { Err(RecordFault::NoEventName) }
 }
 
 /// Whether what follows is what stands behind a value.

@@ -215,7 +215,7 @@ impl Walk<'_> {
         }
         self.seen += 1;
         if cloudtrail::is_ours(&source, name.raw()) {
-            (self.sink)(place, Json::Flat(record));
+            (self.sink)(place, text, Some(Json::Flat(record)));
             if self.wanted.contains(&self.seen) {
                 self.pieces.insert(self.seen, text.to_vec());
             }

@@ -320,3 +320,23 @@ fn pieces_are_the_bytes_of_their_records() {
         assert_eq!(found, [(number, piece.as_bytes().to_vec())], "{input}");
     }
 }
+
+#[test]
+fn texts_are_all_sound_records_without_their_envelopes() {
+    let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/envelopes");
+    let read = |bytes: &[u8]| {
+        let mut found: Vec<Value> = Vec::new();
+        let decoded = texts(bytes, Limits::default(), &mut |text| {
+            found.push(serde_json::from_slice(text).unwrap());
+        });
+        (found, decoded.faults.len())
+    };
+    let file = |name: &str| read(&std::fs::read(fixtures.join(name)).unwrap());
+    let expected = file("lines.jsonl");
+    assert_eq!((expected.0.len(), expected.1), (3, 0));
+    for name in ["records.json.gz", "array.json", "eventbridge.jsonl", "cloudwatch-logs.json.gz"] {
+        assert_eq!(file(name), expected, "{name}");
+    }
+    let (found, faults) = read(br#"[{"eventName":"A"},{"eventName":},{"eventName":"B"}]"#);
+    assert_eq!((found.len(), faults), (2, 1));
+}

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    Decision, Found, Judged, Late, Mode, News, Verdict, find, judge, role_lesson, surprise,
-    with_known_name,
+    Decision, Found, Judged, Late, Mode, News, Verdict, completed, find, judge, role_lesson,
+    surprise,
 };
 use crate::baseline::Dimension;
 use crate::config::Config;
@@ -67,7 +67,7 @@ impl<'e> Followed<'e> {
 /// Where a call comes from, as far as the state tells. `None` for what is no call for a role.
 #[must_use]
 pub fn trace_of(state: &State<'_>, event: &Event) -> Option<Lineage> {
-    Followed::of(state, &with_known_name(state, event)).lineage
+    Followed::of(state, &completed(state, event)).lineage
 }
 
 /// What a record tells of a person's place.

@@ -37,7 +37,7 @@ impl Ids {
 }
 
 /// A bounded store.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Shelf<V> {
     entries: HashMap<CallId, Arc<V>>,
     index: HashMap<CredentialKey, Ids>,

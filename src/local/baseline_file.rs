@@ -18,6 +18,7 @@ use crate::id::{AccountId, EventId, RoleArn, hex};
 use crate::lineage::{CallId, Place, Session};
 use crate::memory::{Parts, WorkingSet};
 use crate::state::{Clock, FirstCopy, Waiter};
+use crate::trust::{History, RoleKey};
 
 /// The form this version writes; everything before the number is the same in all versions.
 const SCHEMA: (&str, u32) = ("rolewatch/baseline/", 1);
@@ -65,6 +66,13 @@ struct Body {
     places: Vec<(CallId, Arc<Place>)>,
     #[serde(default)]
     clock: Clock,
+    // Nor those of before trust policies were read of these.
+    #[serde(default)]
+    trust: BTreeMap<RoleKey, Arc<History>>,
+    #[serde(default)]
+    parties: Vec<Arc<str>>,
+    #[serde(default)]
+    ours: Vec<AccountId>,
 }
 
 /// Reads a saved baseline.
@@ -99,6 +107,9 @@ pub fn load(path: &Path) -> Result<WorkingSet, BaselineError> {
         waiting: body.waiting,
         places: body.places,
         clock: body.clock,
+        trust: body.trust.into_iter().collect(),
+        parties: body.parties,
+        ours: body.ours,
     }))
 }
 
@@ -120,6 +131,9 @@ pub fn save(memory: &WorkingSet, path: &Path) -> Result<(), BaselineError> {
         waiting: parts.waiting,
         places: parts.places,
         clock: parts.clock,
+        trust: parts.trust.into_iter().collect(),
+        parties: parts.parties,
+        ours: parts.ours,
     };
     let encode = |error: serde_json::Error| BaselineError::Unwritable(error.into());
     let mut text = serde_json::to_string(&body).map_err(encode)?;

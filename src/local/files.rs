@@ -83,12 +83,31 @@ impl Faults {
 
 impl Files {
     /// Reads every path (a file, a folder to any depth, or `-` for standard input) and gives
-    /// `take` the bytes of each file, of as many at a time as there are processors. What it makes
+    /// `take` the bytes of each file, one after the other.
+    pub fn read(
+        paths: &[PathBuf],
+        progress: &Progress,
+        mut take: impl FnMut(&[u8]) -> Faults,
+    ) -> Self {
+        let mut files = Self::default();
+        find(paths, &mut |found| {
+            let (name, bytes) = bytes_of(found);
+            let outcome = bytes.map(|bytes| (bytes.len() as u64, take(&bytes)));
+            let input = Input { name, outcome };
+            files.count(&input);
+            progress.read(files.files, files.bytes);
+            files.tell(input);
+            true
+        });
+        files
+    }
+
+    /// Reads every path, and gives `take` the bytes of each file, of as many at a time as there are processors. What it makes
     /// of them goes to `gather`, part by part and in no order. Problems are told in order.
     ///
     /// # Errors
     /// The first of `gather`, which ends the reading.
-    pub fn read<T: Send>(
+    pub fn read_side_by_side<T: Send>(
         paths: &[PathBuf],
         progress: &Progress,
         take: impl Fn(&[u8], &mut dyn FnMut(T)) -> Faults + Sync,
@@ -198,17 +217,7 @@ fn read_files<T>(
 ) {
     let next = || found.lock().unwrap_or_else(PoisonError::into_inner).recv();
     while let Ok((number, found)) = next() {
-        let (name, bytes) = match found {
-            Found::Problem(name, message) => (name, Err(message)),
-            Found::File(path) => {
-                (path.display().to_string(), fs::read(path).map_err(|error| unread(&error)))
-            }
-            Found::StandardInput => {
-                let mut bytes = Vec::new();
-                let read = io::stdin().lock().read_to_end(&mut bytes);
-                ("standard input".to_owned(), read.map(|_| bytes).map_err(|error| unread(&error)))
-            }
-        };
+        let (name, bytes) = bytes_of(found);
         let outcome = bytes.map(|bytes| {
             let faults = take(&bytes, &mut |part| {
                 // Whoever has stopped listening has told why.
@@ -218,6 +227,21 @@ fn read_files<T>(
         });
         if parts.send(Part::End(number, Input { name, outcome })).is_err() {
             return;
+        }
+    }
+}
+
+/// The name of what was found, and its bytes or why there are none.
+fn bytes_of(found: Found) -> (String, Result<Vec<u8>, String>) {
+    match found {
+        Found::Problem(name, message) => (name, Err(message)),
+        Found::File(path) => {
+            (path.display().to_string(), fs::read(path).map_err(|error| unread(&error)))
+        }
+        Found::StandardInput => {
+            let mut bytes = Vec::new();
+            let read = io::stdin().lock().read_to_end(&mut bytes);
+            ("standard input".to_owned(), read.map(|_| bytes).map_err(|error| unread(&error)))
         }
     }
 }

@@ -37,7 +37,7 @@ struct Part {
 /// There was no room to set events aside that do not fit into memory.
 pub fn read(paths: &[PathBuf], progress: &Progress, report: &mut Report) -> io::Result<Inputs> {
     let mut sorter = Sorter::default();
-    let files = Files::read(paths, progress, take, |part| {
+    let files = Files::read_side_by_side(paths, progress, take, |part| {
         report.other += part.other;
         report.undecodable += part.undecodable;
         sorter.push(part.events)

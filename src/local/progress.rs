@@ -50,6 +50,26 @@ impl Progress {
         self.bar.set_length(events);
     }
 
+    /// `records` are to be put.
+    pub fn put(&self, records: u64) {
+        self.bar
+            .set_style(style("{spinner} putting: {human_pos} of {human_len} records [{bar:30}]"));
+        self.bar.set_position(0);
+        self.bar.set_length(records);
+    }
+
+    /// `records` were taken from a stream, and it is waited for more.
+    pub fn follow(&self, records: u64) {
+        self.bar.set_style(style("{spinner} following: {msg}"));
+        self.bar.set_message(plural(records, "record", "records"));
+    }
+
+    /// `letters` were put back so far.
+    pub fn put_back(&self, letters: u64) {
+        self.bar.set_style(style("{spinner} putting back: {msg}"));
+        self.bar.set_message(plural(letters, "dead letter", "dead letters"));
+    }
+
     /// `events` more were judged.
     pub fn judged(&self, events: u64) {
         self.bar.inc(events);
@@ -58,6 +78,11 @@ impl Progress {
     /// Runs `print` with the line taken away, so that what is printed stands by itself.
     pub fn beside<T>(&self, print: impl FnOnce() -> T) -> T {
         self.bar.suspend(print)
+    }
+
+    /// `records` more were put.
+    pub fn was_put(&self, records: u64) {
+        self.bar.inc(records);
     }
 
     /// Takes the line away.

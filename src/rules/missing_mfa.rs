@@ -1,11 +1,12 @@
 //! A person took a role without multi-factor authentication.
 
-use super::{Case, Finding, Ground, Rule, evidence, json};
+use super::{Case, Finding, Ground, Rule, evidence, json, way_in};
 use crate::baseline::{Dimension, Habits};
 use crate::config::MfaExpectation;
 use crate::event::{Assumption, Credential, Mfa, PrincipalKind};
 use crate::severity::Severity;
 use crate::text::{inline, plural};
+use crate::trust::{Answer, MfaDemand};
 
 /// How steadily a role has to be taken with MFA for a call without it to be high: on at least
 /// this many days, and on at least nine of ten days on which anybody took it.
@@ -20,7 +21,9 @@ pub(super) const RULE: Rule = Rule {
            used: a long-term key without a session, or a session that says so, and no device \
            serial in the request. It is high where MFA is declared as required or the role is \
            usually taken with MFA, medium when this user takes this role without MFA for the \
-           first time, and nothing where MFA is declared as not required. Records that cannot \
+           first time, and nothing where MFA is declared as not required. It is high too where \
+           the role's trust policy demands MFA by BoolIfExists and a long-term key came in \
+           without: such a key has no MFA context, so the condition passes. Records that cannot \
            tell (another account's copy, identity providers) never fire. Of a role session the \
            chain that led to it counts: it is high where that chain is known back to a user who \
            had no second factor, and this role demands one or is usually taken with one.",
@@ -47,11 +50,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let habits = case.habits(it);
     let (with, without) = habits.map_or((0, 0), days_with_and_without);
+    let slipped = slipped_through(case, it);
     let (severity, ground, reason) = match case.expected.mfa {
         Some(MfaExpectation::NotRequired) => return None,
         Some(MfaExpectation::Required) => {
             (Severity::High, Ground::Fact, "it is declared that the role requires one".to_owned())
         }
+        None if slipped => (Severity::High, Ground::Fact, SLIPPED.to_owned()),
         None => {
             let key = principal.key()?;
             if habits.is_some_and(|it| it.seen(Dimension::WithoutMfa, key.as_str()).is_some()) {
@@ -70,6 +75,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     };
     let who = it.who();
     let role = inline(it.role()?.name());
+    let way_in = way_in(case, it).filter(|_| slipped);
     Some(Finding {
         rule: RULE.id.into(),
         severity,
@@ -84,9 +90,23 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             "credential": credential(it),
             "days_with_mfa": with,
             "days_without_mfa": without,
-        })),
+        }))
+        .into_iter()
+        .chain(way_in.map(|(trust, _)| ("trust".to_owned(), trust)))
+        .collect(),
         ground,
     })
+}
+
+const SLIPPED: &str = "the trust policy means to demand one, but by BoolIfExists, which lets in a \
+                       long-term key that has none";
+
+/// Whether every statement that can have let the caller in demands MFA of those alone of whom
+/// the request tells: of a long-term key it does not.
+fn slipped_through(case: &Case<'_>, it: &Assumption) -> bool {
+    let entry = case.entry.filter(|it| it.answer != Answer::No && !it.is_refuted);
+    matches!(it.call.principal.credential, Credential::LongTerm(_))
+        && entry.is_some_and(|it| it.mfa == MfaDemand::IfPresent)
 }
 
 /// A session took the role, and whoever began its chain had no MFA. Most chains begin with
@@ -153,12 +173,41 @@ fn credential(it: &Assumption) -> &'static str {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::tests::scene::{Chain, Scene, call, session, with};
+    use super::super::tests::scene::{Chain, Scene, call, session, user, with};
     use super::RULE;
     use crate::severity::Severity;
 
     fn without() -> Value {
         with(call(), &[("/requestParameters/serialNumber", Value::Null)])
+    }
+
+    fn policy(operator: &str) -> Value {
+        let document = json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": {"AWS": "111122223333"}, "Action": "sts:AssumeRole",
+            "Condition": {operator: {"aws:MultiFactorAuthPresent": "true"}},
+        }]});
+        json!({
+            "eventSource": "iam.amazonaws.com",
+            "eventName": "UpdateAssumeRolePolicy",
+            "recipientAccountId": "111122223333",
+            "sourceIPAddress": "198.51.100.7",
+            "userIdentity": user("admin", "111122223333"),
+            "requestParameters": {"roleName": "Target", "policyDocument": document.to_string()},
+        })
+    }
+
+    #[test]
+    fn fires_on_a_long_term_key_that_bool_if_exists_let_in() {
+        let scene = |operator: &str| {
+            let mut scene = Scene::default().daily(5, &without());
+            scene.then(RULE.id, &policy(operator));
+            scene.quiet(1).then(RULE.id, &without())
+        };
+        assert_eq!(scene("BoolIfExists"), Some(Severity::High));
+        assert_eq!(scene("Bool"), None, "then another policy was in force");
+        let mut declared = Scene::declaring(NOT_REQUIRED);
+        declared.then(RULE.id, &policy("BoolIfExists"));
+        assert_eq!(declared.quiet(1).then(RULE.id, &without()), None);
     }
 
     const REQUIRED: &str = "[[role]]\nmatch = '*:role/Target'\nmfa = 'required'";

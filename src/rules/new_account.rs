@@ -1,7 +1,10 @@
 //! A role was taken from an account that has nothing to do with it.
 
-use super::{Case, Finding, Ground, Rule, experience, numbers};
+use super::{
+    Case, Finding, Ground, Rule, evidence, experience, json, numbers, severity_of_use, way_in,
+};
 use crate::baseline::Dimension;
+use crate::event::{Assumption, CallerClass};
 use crate::severity::Severity;
 use crate::surprise::UNUSUAL;
 use crate::text::inline;
@@ -14,7 +17,9 @@ pub(super) const RULE: Rule = Rule {
     sees: "A granted assumption by a caller of an account that never took this role, where the \
            role's callers have come from the same accounts for weeks. An account that takes no \
            other role here and is not one of ours is high; one that is known is low, and more \
-           where more is unusual about the call.",
+           where more is unusual about the call. One that comes through a trust policy whose \
+           opening raised an alert is told whatever the history; one that a policy names which \
+           raised none is expected.",
     why: "A trust policy that lets in an outside account is the quietest back door there is: no \
           key of yours is used, and the caller's own trail is somebody else's.",
     harmless: "A vendor has moved to another account or a new one was brought in; then the trust \
@@ -26,6 +31,44 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let it = case.granted_assumption()?;
+    through_an_opened_door(case, it).or_else(|| by_baseline(case, it))
+}
+
+/// An outside account that never took the role comes through a policy that raised an alert. Of
+/// a role that is seldom taken the baseline alone could not tell.
+fn through_an_opened_door(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
+    let account = it.call.principal.account?;
+    let is_outside = it.call.principal.class(it.role_account()) == CallerClass::ExternalAccount;
+    let value = account.to_string();
+    let is_new = case.role.is_none_or(|role| !role.has_seen(Dimension::Account, &value));
+    let weakening = case.entry?.weakening.as_ref()?;
+    if !is_outside || !is_new || case.entry?.is_by_the_opening == Some(false) {
+        return None;
+    }
+    let (way_in, by) = way_in(case, it)?;
+    let severity = match severity_of_use(weakening) {
+        Severity::High if case.knows_account => Severity::Medium,
+        severity => severity,
+    };
+    Some(Finding {
+        rule: RULE.id.into(),
+        severity,
+        phrase: "from a new account".into(),
+        summary: format!(
+            "{} took {} from account {account}, which never took it{by}",
+            it.who(),
+            inline(it.role()?.name())
+        ),
+        evidence: evidence(json!({
+            "value": value,
+            "known_elsewhere": case.knows_account,
+            "trust": way_in,
+        })),
+        ground: Ground::Habit,
+    })
+}
+
+fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
     let surprise = case.surprise?;
     let part = surprise.part(Dimension::Account)?;
     if part.of_role < UNUSUAL {
@@ -41,15 +84,18 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let who = it.who();
     let role = inline(it.role()?.name());
     let mut evidence = numbers(part, surprise);
+    let (way_in, by) = way_in(case, it).unzip();
+    evidence.extend(way_in.map(|it| ("trust".to_owned(), it)));
     evidence.insert("known_elsewhere".to_owned(), case.knows_account.into());
     Some(Finding {
         rule: RULE.id.into(),
         severity,
         phrase: "from a new account".into(),
         summary: format!(
-            "{who} took {role} from account {}, {known}: {}",
+            "{who} took {role} from account {}, {known}: {}{}",
             inline(&part.value),
-            experience(part)
+            experience(part),
+            by.unwrap_or_default()
         ),
         evidence,
         ground: Ground::Habit,

@@ -1,9 +1,11 @@
 //! Somebody took a role who is not expected there.
 
-use super::{Case, Finding, Ground, Rule, evidence, experience, json, numbers};
-use crate::baseline::Dimension;
+use super::{
+    Case, Finding, Ground, Rule, evidence, experience, json, numbers, severity_of_use, way_in,
+};
+use crate::baseline::{Dimension, RoleBaseline};
 use crate::config::Comparison;
-use crate::event::Assumption;
+use crate::event::{Assumption, CallerClass};
 use crate::severity::Severity;
 use crate::surprise::{STRANGER, UNUSUAL};
 use crate::text::{inline, plural};
@@ -15,7 +17,10 @@ pub(super) const RULE: Rule = Rule {
     mitre: &["T1078.004"],
     sees: "A granted assumption by a principal outside the declared list (high), or by one that \
            is new to the role while the role is new to it (medium, higher where more is unusual \
-           about the call). A principal of which nothing is known yet is low.",
+           about the call). A principal of which nothing is known yet is low. One that comes in \
+           by what a trust policy was opened to is as urgent as that opening was. A principal \
+           that the trust policy in force names itself is expected, unless the writing of that \
+           policy raised an alert or was the principal's own.",
     why: "Whoever has stolen a credential tries what it can reach. To the role that is somebody \
           who never came; to the principal it is a role it never took.",
     harmless: "Somebody's duties have changed, or a pipeline was given one more role. Then the \
@@ -27,7 +32,30 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let it = case.granted_assumption()?;
-    declared(case, it).or_else(|| by_baseline(case, it))
+    let by_opening = || by_the_opening(case, it);
+    declared(case, it).or_else(by_opening).or_else(|| by_baseline(case, it))
+}
+
+/// Somebody new comes in by what was opened in the trust policy: the last policy that raised no
+/// alert would have refused the call. Outside accounts have a rule of their own.
+fn by_the_opening(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
+    let principal = &it.call.principal;
+    let (entry, key) = (case.entry?, principal.key()?);
+    let weakening = entry.weakening.as_ref().filter(|_| entry.is_by_the_opening == Some(true))?;
+    let is_known = |it: &RoleBaseline| it.has_seen(Dimension::Principal, key.as_str());
+    let is_outside = principal.class(it.role_account()) == CallerClass::ExternalAccount;
+    if is_outside || case.expected.principals.is_some() || case.role.is_some_and(is_known) {
+        return None;
+    }
+    let (way_in, by) = way_in(case, it)?;
+    Some(Finding {
+        rule: RULE.id.into(),
+        severity: severity_of_use(weakening),
+        phrase: "who was let in by a weakened trust policy".into(),
+        summary: format!("{} is new to {}{by}", it.who(), inline(it.role()?.name())),
+        evidence: evidence(json!({ "value": key.as_str(), "trust": way_in })),
+        ground: Ground::Habit,
+    })
 }
 
 fn declared(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
@@ -38,15 +66,20 @@ fn declared(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
     }
     let who = it.who();
     let role = inline(it.role()?.name());
+    let (way_in, by) = way_in(case, it).unzip();
+    let by = by.unwrap_or_default();
     Some(Finding {
         rule: RULE.id.into(),
         severity: Severity::High,
         phrase: "who is not on its list".into(),
-        summary: format!("{who} took {role}, and is none of the principals declared for it"),
+        summary: format!("{who} took {role}, and is none of the principals declared for it{by}"),
         evidence: evidence(json!({
             "principal": principal.key().map(|key| key.as_str().to_owned()),
             "declared": expected.iter().map(|pattern| pattern.as_str()).collect::<Vec<_>>(),
-        })),
+        }))
+        .into_iter()
+        .chain(way_in.map(|it| ("trust".to_owned(), it)))
+        .collect(),
         ground: Ground::Fact,
     })
 }
@@ -70,12 +103,15 @@ fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
     };
     let who = it.who();
     let role = inline(it.role()?.name());
+    let (way_in, by) = way_in(case, it).unzip();
+    let (by, experience) = (by.unwrap_or_default(), experience(part));
+    let trust = way_in.map(|it| ("trust".to_owned(), it));
     Some(Finding {
         rule: RULE.id.into(),
         severity,
         phrase: "who never took it".into(),
-        summary: format!("{who}, {known}, is new to {role} and took it: {}", experience(part)),
-        evidence: numbers(part, surprise),
+        summary: format!("{who}, {known}, is new to {role} and took it: {experience}{by}"),
+        evidence: numbers(part, surprise).into_iter().chain(trust).collect(),
         ground: Ground::Habit,
     })
 }

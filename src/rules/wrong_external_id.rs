@@ -4,11 +4,13 @@ use jiff::SignedDuration;
 
 use super::{Case, Finding, Ground, Rule, evidence, json};
 use crate::baseline::{Dimension, Habits, Seen, Table, Turnover};
+use crate::config::Comparison;
 use crate::event::{Assumption, CallerClass, Event, ExternalIdUse};
 use crate::id::AccountId;
 use crate::profile;
 use crate::severity::Severity;
 use crate::text::inline;
+use crate::trust::{Entry, Named};
 
 /// Days on which a caller's account has to have been seen for its ExternalId to be steady.
 const STEADY_DAYS: u32 = 5;
@@ -24,7 +26,8 @@ pub(super) const RULE: Rule = Rule {
     severities: &[Severity::Low, Severity::Medium, Severity::High],
     mitre: &["T1199", "T1078.004"],
     sees: "Proved: a granted assumption with an ExternalId, or without one, that contradicts the \
-           declared ones or the one that the same account has steadily sent (high). Suspected: \
+           declared ones or the one that the same account has steadily sent (high), or with one \
+           that another account sends for the same role (medium). Suspected: \
            an outside caller refused a role that is always taken with an ExternalId (low, medium \
            from the fifth refusal within an hour). A refusal does not tell its reason, so it is \
            never more than suspected.",
@@ -45,7 +48,7 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if !it.call.granted() {
         return suspected(case, it);
     }
-    declared(case, it).or_else(|| against_habit(case, it))
+    declared(case, it).or_else(|| against_habit(case, it)).or_else(|| shared(case, it))
 }
 
 fn declared(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
@@ -85,6 +88,39 @@ fn against_habit(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
         "proved": true, "sent": sent, "usual": usual, "days": days, "values": turnover.values,
     });
     Some(proved(it, &sent, &reason, evidence, Ground::Habit))
+}
+
+/// A value that another account has sent for the same role: whoever gives one value to all its
+/// customers, or has learned another's, can be made to act for the wrong one.
+fn shared(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
+    let ExternalIdUse::Given(id) = it.external_id else { return None };
+    let (habits, account) = (case.habits(it)?, it.call.principal.account?);
+    let is_known = habits.seen(Dimension::ExternalId, &profile::external_id(it)?).is_some();
+    let is_declared = case.expected.principals.is_some_and(|expected| {
+        Comparison::with_any(expected, &it.call.principal) == Comparison::Matches
+    });
+    let is_trusted = |entry: &Entry| entry.is_trustworthy() && entry.named >= Named::ByAccount;
+    if is_known || is_declared || case.entry.is_some_and(is_trusted) {
+        return None;
+    }
+    let table = habits.table(Dimension::ExternalId)?;
+    let senders = table.iter().filter_map(|(value, _)| value.split_once(' '));
+    let mut others: Vec<&str> = senders.filter(|it| it.1 == id.to_hex()).map(|it| it.0).collect();
+    others.sort_unstable();
+    let listed = if others.is_empty() { return None } else { others.join(" and ") };
+    let role = inline(it.role()?.name());
+    Some(Finding {
+        rule: RULE.id.into(),
+        severity: Severity::Medium,
+        phrase: "with another account's ExternalId".into(),
+        summary: format!(
+            "{} took {role} from account {account} with the ExternalId {id}, which is that of \
+             {listed}",
+            it.who()
+        ),
+        evidence: evidence(json!({ "proved": true, "sent": id.to_string(), "sent_by": others })),
+        ground: Ground::Habit,
+    })
 }
 
 fn proved(
@@ -201,6 +237,18 @@ mod tests {
         assert_eq!(scene.then(RULE.id, &guess), Some(Severity::Low));
         let more: Vec<_> = (0..4).map(|_| scene.then(RULE.id, &guess)).collect();
         assert_eq!(more, [None, None, None, Some(Severity::Medium)]);
+    }
+
+    #[test]
+    fn fires_on_one_value_of_two_accounts() {
+        let other =
+            || with(vendor(json!("right")), &[("/userIdentity", user("other", "777788889999"))]);
+        let mut scene = Scene::default().daily(3, &vendor(json!("right")));
+        assert_eq!(scene.then(RULE.id, &other()), Some(Severity::Medium));
+        let both = "[[role]]\nmatch = '*:role/Target'\n\
+                    principals = ['account:444455556666', 'account:777788889999']";
+        let mut scene = Scene::declaring(both).daily(3, &vendor(json!("right")));
+        assert_eq!(scene.then(RULE.id, &other()), None);
     }
 
     #[test]

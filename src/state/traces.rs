@@ -140,7 +140,7 @@ impl Clock {
 }
 
 /// What a batch has changed of one kind.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Layer<V> {
     put: Shelf<V>,
     removed: HashSet<CallId>,
@@ -187,7 +187,7 @@ impl<V: Perishable> Layer<V> {
 }
 
 /// What a batch has changed.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct TraceChanges {
     sessions: Layer<Session>,
     waiting: Layer<Waiter>,

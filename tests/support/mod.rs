@@ -1,6 +1,9 @@
 //! What the tests share: fixtures, golden files, and running the tool as a user does.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+#[cfg(feature = "aws")]
+pub mod emulator;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 

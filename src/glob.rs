@@ -8,7 +8,7 @@ use crate::id::AccountId;
 /// A pattern in which `*` stands for any run of characters, the empty one too, and `?` for any
 /// one character; both match `/` and `:`, everything else matches itself, case included.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Glob {
+pub(crate) struct Glob {
     source: Box<str>,
     tokens: Box<[Token]>,
 }
@@ -21,7 +21,7 @@ enum Token {
 }
 
 impl Glob {
-    pub(super) fn new(source: &str) -> Self {
+    pub(crate) fn new(source: &str) -> Self {
         let mut tokens: Vec<Token> = source
             .chars()
             .map(|c| match c {
@@ -35,7 +35,7 @@ impl Glob {
     }
 
     /// Whether the whole of `text` fits. Takes at most pattern times text steps.
-    pub(super) fn matches(&self, text: &str) -> bool {
+    pub(crate) fn matches(&self, text: &str) -> bool {
         fits(&self.tokens, text.chars(), |token, c| match token {
             Token::This(this) => this == c,
             Token::AnyOne | Token::AnyRun => true,
@@ -44,7 +44,7 @@ impl Glob {
 
     /// Whether every text that fits `other` is seen to fit this one too. Of patterns that agree
     /// only by how their wildcards overlap, it may say no.
-    pub(super) fn covers(&self, other: &Self) -> bool {
+    pub(crate) fn covers(&self, other: &Self) -> bool {
         fits(&self.tokens, other.tokens.iter().copied(), |token, theirs| match token {
             Token::This(_) => token == theirs,
             Token::AnyOne => theirs != Token::AnyRun,
@@ -53,7 +53,7 @@ impl Glob {
     }
 
     /// Whether some text of this shape fits.
-    pub(super) fn can_match(&self, shape: &Shape) -> bool {
+    pub(crate) fn can_match(&self, shape: &Shape) -> bool {
         let width = shape.0.len() + 1;
         let mut seen = vec![false; (self.tokens.len() + 1) * width];
         let mut todo: Vec<(&[Token], &[Part])> = vec![(&self.tokens, &shape.0)];
@@ -124,7 +124,7 @@ fn fits<S: Copy>(
 }
 
 /// The shape of a kind of ARN, of which some parts may be known.
-pub(super) struct Shape(Vec<Part>);
+pub(crate) struct Shape(Vec<Part>);
 
 struct Part {
     set: Set,
@@ -159,22 +159,22 @@ impl Set {
 
 impl Shape {
     /// `arn:aws…:iam::<account>:role/<path><name>`
-    pub(super) fn role(account: Option<AccountId>, name: Option<&str>) -> Self {
+    pub(crate) fn role(account: Option<AccountId>, name: Option<&str>) -> Self {
         Self::arn("iam", account).text(":role").path_and_name(name)
     }
 
     /// `arn:aws…:iam::<account>:user/<path><name>`
-    pub(super) fn user(account: Option<AccountId>, name: Option<&str>) -> Self {
+    pub(crate) fn user(account: Option<AccountId>, name: Option<&str>) -> Self {
         Self::arn("iam", account).text(":user").path_and_name(name)
     }
 
     /// `arn:aws…:iam::<account>:root`
-    pub(super) fn root(account: Option<AccountId>) -> Self {
+    pub(crate) fn root(account: Option<AccountId>) -> Self {
         Self::arn("iam", account).text(":root")
     }
 
     /// `arn:aws…:sts::<account>:assumed-role/<name>/<session>`
-    pub(super) fn role_session(
+    pub(crate) fn role_session(
         account: Option<AccountId>,
         name: Option<&str>,
         session: Option<&str>,
@@ -183,7 +183,7 @@ impl Shape {
     }
 
     /// `arn:aws…:sts::<account>:federated-user/<name>`
-    pub(super) fn federated_user(account: Option<AccountId>, name: Option<&str>) -> Self {
+    pub(crate) fn federated_user(account: Option<AccountId>, name: Option<&str>) -> Self {
         Self::arn("sts", account).text(":federated-user/").name(name)
     }
 

@@ -1,0 +1,298 @@
+//! Doors: whom the statements of a policy let in, and what they demand of them.
+
+use super::demand::{Demand, Guard, MfaDemand, Strictness};
+use super::operand::Operand;
+use super::operator::Test;
+use super::principal::{ArnParts, Principals, Trusted, account_of, host_of};
+use super::{Ask, Effect, Statement, TrustPolicy};
+use crate::glob::Glob;
+use crate::id::{AccountId, UniqueId};
+use crate::text::{Text, inline};
+
+/// Somebody that a statement lets in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Door {
+    /// The statement, from 0.
+    pub statement: usize,
+    /// Who.
+    pub who: Who,
+    /// What is demanded of them, all of it.
+    pub demands: Vec<Demand>,
+    /// Whether something about the statement was not understood.
+    pub is_unclear: bool,
+}
+
+/// Who comes through a door: the principal, narrowed by the conditions that name principals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Who {
+    /// Anybody with an AWS account.
+    Anybody,
+    /// Anybody but these.
+    AnybodyBut(Vec<Trusted>),
+    /// Everybody in an account whom the account lets.
+    Account(AccountId),
+    /// A user, role or session, or several by a pattern.
+    Arn(Text),
+    /// A user or role that was deleted: nobody.
+    Gone(UniqueId),
+    /// A service.
+    Service(Text),
+    /// An identity provider's people or workloads.
+    Federated(Text),
+    /// Somebody written in a way that is not known.
+    Other(String),
+}
+
+/// All doors of a policy, in the order of its statements.
+#[must_use]
+pub fn doors(policy: &TrustPolicy) -> Vec<Door> {
+    let mut doors = Vec::new();
+    for (at, statement) in policy.statements.iter().enumerate() {
+        if statement.effect == Effect::Deny {
+            continue;
+        }
+        let demands: Vec<Demand> =
+            statement.conditions.iter().filter_map(Demand::of_allow).collect();
+        for who in Who::of_statement(statement) {
+            if !statement.actions.include(who.ask()) {
+                continue;
+            }
+            let mut demands = demands.clone();
+            demands.extend(policy.statements.iter().filter_map(|deny| demand_of(deny, &who)));
+            let is_unclear = !statement.notes.is_empty();
+            doors.push(Door { statement: at, who, demands, is_unclear });
+        }
+    }
+    doors
+}
+
+/// What a `Deny` demands of those who come through a door. One with several conditions keeps
+/// out only those for whom all of them hold, and is kept whole.
+fn demand_of(deny: &Statement, who: &Who) -> Option<Demand> {
+    if deny.effect != Effect::Deny || !deny.actions.include(who.ask()) {
+        return None;
+    }
+    let (is_for_all, is_for_some) = denied(&deny.principals, who);
+    if !is_for_some {
+        return None;
+    }
+    // A caller who is no service meets these; what is for services alone does not bind others.
+    let is_about_services =
+        |key: &str| matches!(key, "aws:principalisawsservice" | "aws:viaawsservice");
+    let conditions: Vec<_> =
+        deny.conditions.iter().filter(|it| !is_about_services(it.key.as_str())).collect();
+    let whole = || {
+        let unnamed = Statement { sid: None, ..deny.clone() };
+        let key = serde_json::to_string(&unnamed).unwrap_or_default();
+        let (test, strictness) = (Test::Null, Strictness::Firm);
+        Some(Demand { guard: Guard::Deny, key, test, strictness, operands: Vec::new() })
+    };
+    match conditions.as_slice() {
+        [one] if is_for_all => Demand::of_deny(one).or_else(whole),
+        _ => whole(),
+    }
+}
+
+/// Whether a `Deny` is about all, and about some, of those who come through a door.
+fn denied(principals: &Principals, who: &Who) -> (bool, bool) {
+    match principals {
+        Principals::Only(named) => {
+            let named: Vec<Who> = named.iter().map(Who::of).collect();
+            let all = named.iter().any(|it| it.covers(who));
+            (all, all || named.iter().any(|it| who.covers(it)))
+        }
+        Principals::AllBut(spared) => {
+            let spared: Vec<Who> = spared.iter().map(Who::of).collect();
+            let none_spared = spared.iter().all(|it| !it.covers(who) && !who.covers(it));
+            (none_spared, !spared.iter().any(|it| it.covers(who)))
+        }
+    }
+}
+
+impl Door {
+    /// Whether something of this kind is demanded that keeps anybody out.
+    #[must_use]
+    pub fn demands(&self, guard: Guard) -> bool {
+        self.demands.iter().any(|it| it.guard == guard && it.narrows())
+    }
+
+    /// How strictly MFA is demanded.
+    #[must_use]
+    pub fn mfa(&self) -> MfaDemand {
+        let of_mfa = self.demands.iter().filter(|it| it.guard == Guard::Mfa);
+        match of_mfa.map(|it| it.strictness).max() {
+            None => MfaDemand::None,
+            Some(Strictness::IfPresent) => MfaDemand::IfPresent,
+            Some(Strictness::Firm) => MfaDemand::Firm,
+        }
+    }
+}
+
+impl Who {
+    /// The principal alone.
+    #[must_use]
+    pub fn of(trusted: &Trusted) -> Self {
+        match trusted {
+            Trusted::Anybody => Self::Anybody,
+            Trusted::Account(account) => Self::Account(*account),
+            Trusted::Arn(arn) => Self::Arn(arn.clone()),
+            Trusted::Id(id) => Self::Gone(id.clone()),
+            Trusted::Service(name) => Self::Service(name.clone()),
+            Trusted::Federated(provider) => Self::Federated(provider.clone()),
+            Trusted::Other { .. } => Self::Other(trusted.display()),
+        }
+    }
+
+    fn of_statement(statement: &Statement) -> Vec<Self> {
+        let wide: Vec<Self> = match &statement.principals {
+            Principals::Only(named) => named.iter().map(Self::of).collect(),
+            Principals::AllBut(spared) => vec![Self::AnybodyBut(spared.clone())],
+        };
+        let narrowing = statement.conditions.iter().filter_map(|it| {
+            let firm = !it.operator.holds_without_key() && it.operator.set.is_none();
+            let test = &it.operator.test;
+            let positive = matches!(test, Test::String { .. } | Test::Arn { .. });
+            let names = matches!(it.key.as_str(), "aws:principalarn" | "aws:principalaccount");
+            (firm && positive && names).then_some(it.operands.as_slice())
+        });
+        narrowing
+            .fold(wide, |wide, names| wide.iter().flat_map(|who| who.narrowed(names)).collect())
+    }
+
+    /// Those of these who bear one of the names: ARNs, patterns of them, or accounts.
+    fn narrowed(&self, names: &[Operand]) -> Vec<Self> {
+        let by_name = |name: &Operand| {
+            let name = name.as_text()?;
+            match (self, name.parse::<AccountId>()) {
+                (Self::Account(own), Ok(account)) if *own != account => None,
+                (Self::Arn(arn), Ok(account)) => {
+                    (account_of(arn.as_str()) == Some(account)).then(|| self.clone())
+                }
+                (_, Ok(account)) => Some(Self::Account(account)),
+                (Self::Account(own), Err(_)) => Self::pattern_in(*own, name),
+                (Self::Arn(arn), Err(_)) => {
+                    Glob::new(name).matches(arn.as_str()).then(|| self.clone())
+                }
+                (_, Err(_)) => Some(Self::Arn(Text::clip(name))),
+            }
+        };
+        match self {
+            Self::Anybody | Self::AnybodyBut(_) | Self::Account(_) | Self::Arn(_) => {
+                if names.iter().any(|it| it.as_text().is_none_or(|it| it.contains("${"))) {
+                    return vec![self.clone()];
+                }
+                names.iter().filter_map(by_name).collect()
+            }
+            _ => vec![self.clone()],
+        }
+    }
+
+    /// A pattern for those of one account.
+    fn pattern_in(account: AccountId, pattern: &str) -> Option<Self> {
+        let Some(parts) = ArnParts::of(pattern) else {
+            return Some(Self::Account(account)).filter(|_| pattern.contains('*'));
+        };
+        if !Glob::new(parts.account).matches(&account.to_string()) {
+            return None;
+        }
+        let head = pattern.split(':').take(4).collect::<Vec<_>>().join(":");
+        Some(Self::Arn(Text::clip(&format!("{head}:{account}:{}", parts.resource))))
+    }
+
+    /// The call that they make.
+    #[must_use]
+    pub fn ask(&self) -> Ask {
+        match self {
+            Self::Federated(provider) if provider.as_str().contains(":saml-provider/") => {
+                Ask::WithSaml
+            }
+            Self::Federated(_) => Ask::WithWebIdentity,
+            _ => Ask::AssumeRole,
+        }
+    }
+
+    /// The account that all of them belong to, where they belong to one.
+    #[must_use]
+    pub fn account(&self) -> Option<AccountId> {
+        match self {
+            Self::Account(account) => Some(*account),
+            Self::Arn(arn) => account_of(arn.as_str()),
+            _ => None,
+        }
+    }
+
+    /// Whether it is one principal rather than many.
+    #[must_use]
+    pub fn is_one(&self) -> bool {
+        matches!(self, Self::Arn(arn) if !arn.as_str().contains(['*', '?']))
+    }
+
+    /// Whether everybody of `other` is certainly among these.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        if self == other {
+            return true;
+        }
+        let is_aws = matches!(
+            other,
+            Self::Anybody | Self::AnybodyBut(_) | Self::Account(_) | Self::Arn(_) | Self::Gone(_)
+        );
+        match (self, other) {
+            (Self::Anybody, _) => is_aws,
+            (Self::AnybodyBut(mine), Self::AnybodyBut(theirs)) => {
+                mine.iter().all(|it| theirs.contains(it))
+            }
+            (Self::AnybodyBut(spared), Self::Account(_) | Self::Arn(_)) => {
+                let spared = spared.iter().map(Self::of);
+                spared.into_iter().all(|it| !it.covers(other) && !other.covers(&it))
+            }
+            (Self::Account(account), Self::Arn(_)) => other.account() == Some(*account),
+            (Self::Arn(wide), Self::Arn(narrow)) => {
+                let (wide, narrow) = (wide.as_str(), narrow.as_str());
+                Glob::new(wide).covers(&Glob::new(narrow)) || is_session_of(narrow, wide)
+            }
+            (Self::Federated(wide), Self::Federated(narrow)) => {
+                host_of(wide.as_str()) == host_of(narrow.as_str())
+            }
+            _ => false,
+        }
+    }
+
+    /// Who it is in a few words, for a sentence.
+    #[must_use]
+    pub fn display(&self) -> String {
+        match self {
+            Self::Anybody => "anybody".to_owned(),
+            Self::AnybodyBut(spared) => {
+                let spared: Vec<String> = spared.iter().map(Trusted::display).collect();
+                format!("anybody but {}", spared.join(" and "))
+            }
+            Self::Account(account) => format!("the whole account {account}"),
+            Self::Arn(arn) if self.is_one() => inline(arn.as_str()),
+            Self::Arn(arn) => format!("everybody like {}", inline(arn.as_str())),
+            Self::Gone(id) => format!("{id}, which was deleted"),
+            Self::Service(name) => format!("the service {}", inline(name.as_str())),
+            Self::Federated(provider) => {
+                format!("the identity provider {}", inline(host_of(provider.as_str())))
+            }
+            Self::Other(other) => other.clone(),
+        }
+    }
+}
+
+/// Whether an ARN is that of a session of a role. Only names can be compared: a session's ARN
+/// does not have the role's path.
+fn is_session_of(session: &str, role: &str) -> bool {
+    let name = |resource: &str, kind: &str| {
+        let rest = resource.strip_prefix(kind)?.to_owned();
+        Some(rest)
+    };
+    let (Some(session), Some(role)) = (ArnParts::of(session), ArnParts::of(role)) else {
+        return false;
+    };
+    let of_session = name(session.resource, "assumed-role/");
+    let of_session = of_session.as_deref().and_then(|it| it.split('/').next());
+    let of_role = name(role.resource, "role/");
+    let of_role = of_role.as_deref().and_then(|it| it.rsplit('/').next());
+    session.account == role.account && of_session.is_some() && of_session == of_role
+}

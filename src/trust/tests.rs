@@ -1,0 +1,5 @@
+//! The table of verdicts, the properties, and hostile documents.
+
+mod hostile;
+mod naive;
+mod verdicts;
