@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::event::{Call, Event, EventKey, Outcome};
 use crate::id::{AccountId, Address};
+use crate::json::Json;
 
 /// A record of ours that cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +32,7 @@ pub enum ReadError {
     NoRole(&'static str),
 }
 
-type Reader = fn(Call, &Value) -> Result<Event, ReadError>;
+type Reader = fn(Call, Json<'_>) -> Result<Event, ReadError>;
 
 /// What rolewatch reads: event source, event name, and the way to read it. The source counts,
 /// for `AssumeRole` is also an event of the sign-in service and of other clouds.
@@ -56,20 +57,35 @@ pub fn is_ours(source: &str, name: &str) -> bool {
     reader_of(source, name).is_some()
 }
 
+/// Whether a record of this name is one that rolewatch reads, if its source is right.
+#[must_use]
+pub fn may_be_ours(name: &[u8]) -> bool {
+    OURS.iter().any(|(_, ours, _)| ours.as_bytes() == name)
+}
+
 /// The service that a call of this name goes to, if rolewatch reads such calls.
 #[must_use]
 pub fn source_of(name: &str) -> Option<&'static str> {
     OURS.iter().find(|(_, ours, _)| *ours == name).map(|(source, ..)| *source)
 }
 
-/// Reads one record. `Ok(None)` is a record that does not concern rolewatch.
+/// Reads one record that is a tree of values. `Ok(None)` is a record that does not concern
+/// rolewatch.
 ///
 /// # Errors
 /// A record of ours without which something would go unseen: see [`ReadError`].
 pub fn read(record: &Value) -> Result<Option<Event>, ReadError> {
+    read_in_place(Json::Tree(record))
+}
+
+/// Reads one record, wherever it stands.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_in_place(record: Json<'_>) -> Result<Option<Event>, ReadError> {
     let source = field::str(record, "eventSource").unwrap_or_default();
     let name = field::str(record, "eventName").unwrap_or_default();
-    let Some((name, reader)) = reader_of(source, name) else { return Ok(None) };
+    let Some((name, reader)) = reader_of(&source, &name) else { return Ok(None) };
     reader(read_call(record, name)?, record).map(Some)
 }
 
@@ -78,7 +94,7 @@ fn reader_of(source: &str, name: &str) -> Option<(&'static str, Reader)> {
     Some((ours.1, ours.2))
 }
 
-fn read_call(record: &Value, name: &'static str) -> Result<Call, ReadError> {
+fn read_call(record: Json<'_>, name: &'static str) -> Result<Call, ReadError> {
     let account: Option<AccountId> = field::parsed(record, "recipientAccountId");
     let principal = identity::principal(record);
     Ok(Call {
@@ -90,26 +106,27 @@ fn read_call(record: &Value, name: &'static str) -> Result<Call, ReadError> {
         account,
         mfa: identity::mfa(record, &principal),
         principal,
-        address: Address::read(field::str(record, "sourceIPAddress").unwrap_or_default()),
+        address: Address::read(&field::str(record, "sourceIPAddress").unwrap_or_default()),
         user_agent: field::text(record, "userAgent").unwrap_or_default(),
         outcome: outcome(record),
     })
 }
 
-fn event_time(record: &Value) -> Result<jiff::Timestamp, ReadError> {
-    let raw = match record.get("eventTime") {
-        None | Some(Value::Null) => return Err(ReadError::NoTime),
-        Some(Value::String(raw)) => raw.clone(),
-        Some(other) => other.to_string(),
-    };
-    time::event_time(&raw).ok_or(ReadError::BadTime)
+fn event_time(record: Json<'_>) -> Result<jiff::Timestamp, ReadError> {
+    let raw = record.get("eventTime");
+    match raw.as_str() {
+        _ if raw.is_null() => return Err(ReadError::NoTime),
+        Some(text) => time::event_time(&text),
+        None => time::event_time(&raw.to_value().to_string()),
+    }
+    .ok_or(ReadError::BadTime)
 }
 
-fn event_key(record: &Value, account: Option<AccountId>) -> EventKey {
+fn event_key(record: Json<'_>, account: Option<AccountId>) -> EventKey {
     match field::parsed(record, "eventID") {
         Some(id) => EventKey::Id(account, id),
         None => {
-            let canonical = Sha256::digest(record.to_string());
+            let canonical = Sha256::digest(record.to_value().to_string());
             let mut head = [0_u8; 16];
             head.iter_mut().zip(canonical).for_each(|(to, from)| *to = from);
             EventKey::Digest(head)
@@ -117,7 +134,7 @@ fn event_key(record: &Value, account: Option<AccountId>) -> EventKey {
     }
 }
 
-fn outcome(record: &Value) -> Outcome {
+fn outcome(record: Json<'_>) -> Outcome {
     let error = field::text(record, "errorCode").or_else(|| field::text(record, "errorMessage"));
     error.map_or(Outcome::Granted, Outcome::Refused)
 }

@@ -1,17 +1,22 @@
 //! Bytes → wire records. Never fails whole: it gives the records it found and the faults beside
 //! them, and one broken record costs none of its neighbours.
 //!
-//! The format is recognised by content. See [`envelope`] for the shapes a record arrives in.
+//! The format is recognised by content. See [`envelope`] for the shapes a record arrives in, and
+//! [`fast`] for how most records are passed over without being read.
 
 mod envelope;
+mod fast;
 mod gzip;
 mod resync;
 mod scan;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde_json::Value;
+
+use crate::json::{Json, Tape};
 
 /// How far decoding goes before it says that an input is not what it claims to be.
 #[derive(Debug, Clone, Copy)]
@@ -132,14 +137,18 @@ pub enum RecordFault {
 #[must_use]
 pub fn decode(bytes: &[u8], limits: Limits) -> Decoded {
     let mut records = Vec::new();
-    let decoded = decode_each(bytes, limits, &mut |place, record| records.push((place, record)));
+    let decoded = decode_each(bytes, limits, &mut |place, record| {
+        records.push((place, record.to_value()));
+    });
     Decoded { records, ..decoded }
 }
 
 /// Decodes one input and hands its records out one by one, for all of them at once may take a
 /// thousand times the memory of a compressed input. The `records` of the answer are empty.
-pub fn decode_each(bytes: &[u8], limits: Limits, sink: &mut dyn FnMut(Place, Value)) -> Decoded {
-    open(bytes, limits, &mut |place, _, record| {
+///
+/// This is the one way in for files, streams and the Lambda.
+pub fn decode_each(bytes: &[u8], limits: Limits, sink: &mut dyn FnMut(Place, Json<'_>)) -> Decoded {
+    open(bytes, limits, Read::Ours, &mut |place, _, record| {
         if let Some(record) = record {
             sink(place, record);
         }
@@ -149,21 +158,59 @@ pub fn decode_each(bytes: &[u8], limits: Limits, sink: &mut dyn FnMut(Place, Val
 /// Decodes one input and hands out the text of every sound record, whether it concerns rolewatch
 /// or not, without the envelopes around it. The `records` of the answer are empty.
 pub fn texts(bytes: &[u8], limits: Limits, sink: &mut dyn FnMut(&[u8])) -> Decoded {
-    open(bytes, limits, &mut |_, text, _| sink(text))
+    open(bytes, limits, Read::All, &mut |_, text, _| sink(text))
 }
 
-fn open(bytes: &[u8], limits: Limits, sink: envelope::Sink<'_>) -> Decoded {
+/// Which records are read: of the others it is enough to know how many they are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Read {
+    Ours,
+    All,
+}
+
+fn open(bytes: &[u8], limits: Limits, read: Read, sink: envelope::Sink<'_>) -> Decoded {
     const KPL_MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
     if bytes.starts_with(&KPL_MAGIC) {
         return Decoded::of_fault(InputFault::KplAggregated);
     }
-    let opened = gzip::open(bytes, limits.inflated_bytes);
-    let mut decoded = match opened.bytes.is_empty() && !opened.whole {
-        true => Decoded::default(),
-        false => envelope::decode(&opened.bytes, opened.whole, sink),
-    };
-    decoded.faults.extend(opened.faults.into_iter().map(Fault::Input));
-    decoded
+    Tools::lent(|tools| {
+        let mut opened = gzip::open(bytes, limits.inflated_bytes, &mut tools.inflater);
+        opened.checked &= read == Read::Ours;
+        let mut decoded = match opened.bytes.is_empty() && !opened.whole {
+            true => Decoded::default(),
+            false => envelope::decode(&opened, &mut tools.reading, sink),
+        };
+        decoded.faults.extend(opened.faults.into_iter().map(Fault::Input));
+        decoded
+    })
+}
+
+/// What is used again for every input: fresh memory costs more than what is done with it.
+#[derive(Default)]
+struct Tools {
+    inflater: gzip::Inflater,
+    reading: Reading,
+}
+
+/// What is used again for every record.
+#[derive(Default)]
+struct Reading {
+    tape: Tape,
+    text: Vec<u8>,
+}
+
+impl Tools {
+    /// Lends a thread's tools. A sink that decodes itself gets others.
+    fn lent<T>(work: impl FnOnce(&mut Self) -> T) -> T {
+        thread_local! {
+            static TOOLS: Cell<Option<Box<Tools>>> = const { Cell::new(None) };
+        }
+        let mut tools = TOOLS.take().unwrap_or_default();
+        let done = work(&mut tools);
+        tools.inflater.shrink();
+        TOOLS.set(Some(tools));
+        done
+    }
 }
 
 /// The bytes of some records of an input, by the numbers that [`decode`] gave them with the same
@@ -174,8 +221,10 @@ fn open(bytes: &[u8], limits: Limits, sink: envelope::Sink<'_>) -> Decoded {
 /// not be held.
 #[must_use]
 pub fn pieces(bytes: &[u8], limits: Limits, wanted: &BTreeSet<u64>) -> BTreeMap<u64, Vec<u8>> {
-    let opened = gzip::open(bytes, limits.inflated_bytes);
-    envelope::pieces(&opened.bytes, opened.whole, wanted)
+    Tools::lent(|tools| {
+        let opened = gzip::open(bytes, limits.inflated_bytes, &mut tools.inflater);
+        envelope::pieces(&opened, &mut tools.reading, wanted)
+    })
 }
 
 /// What `bytes` begin with, in words that show no more of them than one character: what stands

@@ -15,7 +15,7 @@ use crate::text::Text;
 pub use principal::{CallerClass, Credential, Principal, PrincipalKey, PrincipalKind};
 
 /// One thing that CloudTrail saw and that concerns who may, or did, put on a role.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Event {
     /// A call that asked for a role's credentials.
     Assumption(Assumption),
@@ -97,13 +97,25 @@ pub struct Call {
     pub outcome: Outcome,
 }
 
-/// Reads the name of a call that was remembered. Only assumptions are.
+/// Reads the name of a call that was remembered or set aside.
 fn known_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static str, D::Error> {
-    const NAMES: [&str; 4] =
-        ["AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "AssumeRoot"];
+    const NAMES: [&str; 12] = [
+        "AssumeRole",
+        "AssumeRoleWithSAML",
+        "AssumeRoleWithWebIdentity",
+        "AssumeRoot",
+        "ConsoleLogin",
+        "CreateRole",
+        "DeleteRole",
+        "GetFederationToken",
+        "GetRoleCredentials",
+        "GetSessionToken",
+        "SwitchRole",
+        "UpdateAssumeRolePolicy",
+    ];
     let name = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
     let known = NAMES.into_iter().find(|known| *known == name);
-    known.ok_or_else(|| serde::de::Error::custom("not the name of an assumption"))
+    known.ok_or_else(|| serde::de::Error::custom("not the name of a call that is read"))
 }
 
 impl Call {
@@ -281,7 +293,7 @@ pub enum ExternalIdUse {
 }
 
 /// A call that changed who may assume a role.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrustChange {
     /// Who, when, from where, how it ended.
     pub call: Call,
@@ -298,7 +310,7 @@ pub struct TrustChange {
 }
 
 /// The ways in which trust changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TrustChangeKind {
     /// `CreateRole`.
     Created,
@@ -309,7 +321,8 @@ pub enum TrustChangeKind {
 }
 
 /// A policy document as the log holds it. It may hold ExternalIds in clear, so it is never shown.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct PolicyDocument(Arc<str>);
 
 impl PolicyDocument {
@@ -333,7 +346,7 @@ impl fmt::Debug for PolicyDocument {
 }
 
 /// A call by which a principal got, or showed, a session of its own.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SignIn {
     /// Who, when, from where, how it ended.
     pub call: Call,
@@ -342,7 +355,7 @@ pub struct SignIn {
 }
 
 /// The ways in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SignInKind {
     /// A sign-in to the console.
     ConsoleLogin,
@@ -370,7 +383,7 @@ pub enum SignInKind {
 }
 
 /// What the session policy of a federation token allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FederationScope {
     /// Every action on every resource: all that the caller itself may do.
     Everything,

@@ -80,7 +80,7 @@ fn unpacked(arrived: &Arrived<'_>) -> Unpacked {
     let mut losses = Losses::default();
     let decoded = decode_each(arrived.data, LIMITS, &mut |place, record| {
         let record_number = Some(place.record);
-        match cloudtrail::read(&record) {
+        match cloudtrail::read_in_place(record) {
             Ok(Some(event)) => match future(&event, arrived.time) {
                 None if events.len() < MOST_EVENTS => events.push((place.record, event)),
                 None => beyond += 1,

@@ -58,6 +58,8 @@ pub mod lineage;
 
 pub mod config;
 
+pub mod json;
+
 pub mod cloudtrail;
 
 pub mod decode;

@@ -22,12 +22,11 @@ use std::rc::Rc;
 use rolewatch::alert::Alert;
 use rolewatch::config::Config;
 use rolewatch::event::Event;
-use rolewatch::local;
 use rolewatch::memory::WorkingSet;
 use rolewatch::pipeline::{Counted, Ports, Topics, Unit, Watch, drive, transact};
 use rolewatch::report::Report;
 use rolewatch::store::{Item, Key, Page, Store, Table, Write, Written, codec};
-use support::fixture;
+use support::{events_of, fixture};
 
 /// Dollars for a million units on demand in us-east-1, as the price list says in November 2026.
 const READ_PRICE: f64 = 0.125;
@@ -128,8 +127,7 @@ fn measure(events: &[Event], environments: usize) -> (Report, Rc<RefCell<Meter>>
 
 #[test]
 fn a_million_assumptions_cost_less_than_two_dollars() {
-    let events =
-        local::read(&[fixture("month")], &local::Progress::hidden(), &mut Report::default()).events;
+    let events = events_of(fixture("month"));
     let (report, meter, conflicts) = measure(&events, 4);
     let meter = meter.borrow();
     let million = 1_000_000.0 / report.assumptions as f64;

@@ -35,7 +35,6 @@ use jiff::{SignedDuration, Timestamp};
 use rolewatch::alert::Alert;
 use rolewatch::config::Config;
 use rolewatch::event::Event;
-use rolewatch::local;
 use rolewatch::memory::{Bounds, WorkingSet};
 use rolewatch::pipeline::{
     Alerts, Baselines, Ports, Question, Topics, Unit, Watch, drive, run_batch, transact,
@@ -368,7 +367,7 @@ const ORDERS: u64 = 40;
 
 fn story(path: &std::path::Path) -> Story {
     let file = path.join("events.jsonl");
-    let events = local::read(&[file], &local::Progress::hidden(), &mut Report::default()).events;
+    let events = support::events_of(file);
     let (history, end) = events.split_at(events.len().saturating_sub(PHASE * PHASES));
     let phases: Vec<Vec<Event>> = end.chunks(PHASE).map(<[Event]>::to_vec).collect();
     let start = events.last().unwrap().call().time;

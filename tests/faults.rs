@@ -26,7 +26,6 @@ use rolewatch::cloudtrail;
 use rolewatch::config::Config;
 use rolewatch::dead_letter::Lost;
 use rolewatch::event::Event;
-use rolewatch::local;
 use rolewatch::memory::{Parts, WorkingSet};
 use rolewatch::pipeline::{Baselines, DeadLetters, Ports, Remember, Topics, Unit, Watch, transact};
 use rolewatch::report::Report;
@@ -322,8 +321,7 @@ fn shards() -> Vec<(Shard, World)> {
             Err(_) => Config::default(),
         };
         let path = fixture(story.join("events.jsonl").to_str().unwrap());
-        let events =
-            local::read(&[path], &local::Progress::hidden(), &mut Report::default()).events;
+        let events = support::events_of(path);
         let events = &events[events.len().saturating_sub(120)..];
         shards.push(Shard::of(events, config(), &mut random));
         let delayed = |event: &Event| {

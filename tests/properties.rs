@@ -18,7 +18,6 @@ use rolewatch::alert::{Alert, to_line};
 use rolewatch::cloudtrail;
 use rolewatch::config::Config;
 use rolewatch::event::Event;
-use rolewatch::local;
 use rolewatch::memory::{Bounds, WorkingSet};
 use rolewatch::pipeline::{Alerts, Watch, run_batch};
 use rolewatch::report::Report;
@@ -46,7 +45,7 @@ impl Alerts for Collected {
 }
 
 fn events(path: &str) -> Vec<Event> {
-    local::read(&[fixture(path)], &local::Progress::hidden(), &mut Report::default()).events
+    support::events_of(fixture(path))
 }
 
 fn run(memory: &mut WorkingSet, batches: &[&[Event]], to: &mut Collected, report: &mut Report) {

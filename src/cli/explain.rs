@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::replay::no_room;
 use super::{Exit, config, say};
 use crate::alert::ChainView;
 use crate::baseline::describe;
@@ -45,11 +46,19 @@ pub(super) fn run(args: &Args) -> Exit {
         Err(exit) => return exit,
     };
     let inputs = local::read(&args.paths, &Progress::on_stderr(), &mut Report::default());
-    for problem in &inputs.files.problems {
+    let read = inputs.and_then(|mut it| Ok((it.events.take_batch(usize::MAX)?, it.files.problems)));
+    let (events, problems) = match read {
+        Ok(read) => read,
+        Err(error) => {
+            say(format_args!("rolewatch: {}", no_room(&error)));
+            return Exit::OutputFailed;
+        }
+    };
+    for problem in &problems {
         say(format_args!("rolewatch: {problem}"));
     }
     let is_it = |event: &&Event| event.call().event_id() == Some(&args.event);
-    if inputs.events.iter().find(is_it).is_none() {
+    if events.iter().find(is_it).is_none() {
         let id = inline(args.event.as_str());
         say(format_args!(
             "rolewatch: no event `{id}` among those that rolewatch reads: give the folder that \
@@ -57,10 +66,10 @@ pub(super) fn run(args: &Args) -> Exit {
         ));
         return Exit::Usage;
     }
-    let text = explain(&config, &inputs.events, &args.event);
+    let text = explain(&config, &events, &args.event);
     match anstream::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Exit::OutputFailed,
-        _ if inputs.files.problems.is_empty() => Exit::Done,
+        _ if problems.is_empty() => Exit::Done,
         _ => Exit::SomeUnread,
     }
 }

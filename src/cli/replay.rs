@@ -1,6 +1,6 @@
 //! `rolewatch replay`
 
-use std::io::{IsTerminal, stdout};
+use std::io::{self, IsTerminal, stdout};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -8,8 +8,7 @@ use jiff::Timestamp;
 
 use super::{Exit, baseline, config, say, summary};
 use crate::config::Config;
-use crate::event::Event;
-use crate::local::{self, Format, Inputs, Output, Progress, baseline_file};
+use crate::local::{self, Files, Format, Output, Progress, Sorted, baseline_file};
 use crate::memory::WorkingSet;
 use crate::pipeline::{Watch, run_batch};
 use crate::report::Report;
@@ -70,26 +69,32 @@ fn replay(args: &Args, config: &Config, mut memory: WorkingSet) -> Exit {
     let started = Instant::now();
     let mut report = Report::default();
     let progress = Progress::on_stderr();
-    let mut inputs = local::read(&args.paths, &progress, &mut report);
+    let (mut events, files) = match local::read(&args.paths, &progress, &mut report) {
+        Ok(inputs) => (inputs.events, inputs.files),
+        Err(error) => {
+            progress.end();
+            say(format_args!("rolewatch: {}", no_room(&error)));
+            return Exit::OutputFailed;
+        }
+    };
     progress.beside(|| {
-        for problem in &inputs.files.problems {
+        for problem in &files.problems {
             say(format_args!("rolewatch: {problem}"));
         }
     });
-    let events = std::mem::take(&mut inputs.events);
     let mut output = output(args.format, &progress);
     let watch = Watch { config, learn_until: args.learn_until };
     if let Some(first) = events.first() {
         memory.go_back_to(first.call().time);
     }
-    let judged = judge(&mut memory, watch, &events, &mut output, &progress, &mut report);
+    let judged = judge(&mut memory, watch, &mut events, &mut output, &progress, &mut report);
     progress.end();
     summary::tell_forgotten(&memory, ": replay fewer logs at once");
-    let files = plural(inputs.files.files, "file", "files");
-    let read = format!("{files} read, {} unreadable", inputs.files.unreadable);
+    let read = plural(files.files, "file", "files");
+    let read = format!("{read} read, {} unreadable", files.unreadable);
     summary::tell(&report, &read, started.elapsed());
-    if let Err(error) = judged {
-        say(format_args!("rolewatch: alerts could not be written, so the run stopped: {error}"));
+    if let Err(message) = judged {
+        say(format_args!("rolewatch: {message}"));
         return Exit::OutputFailed;
     }
     if let Some(file) = &args.save_baseline
@@ -98,24 +103,39 @@ fn replay(args: &Args, config: &Config, mut memory: WorkingSet) -> Exit {
         say(format_args!("rolewatch: {}: {message}", file.display()));
         return Exit::OutputFailed;
     }
-    exit(args.fail_on, &report, &inputs)
+    exit(args.fail_on, &report, &files)
 }
 
-fn judge<W: std::io::Write>(
+pub(super) fn no_room(error: &io::Error) -> String {
+    format!(
+        "events that do not fit into memory could not be kept in the folder for temporary files, \
+         so nothing was judged: {error}: make room there, or name another folder in TMPDIR"
+    )
+}
+
+fn judge<W: io::Write>(
     memory: &mut WorkingSet,
     watch: Watch<'_>,
-    events: &[Event],
+    events: &mut Sorted,
     output: &mut Output<W>,
     progress: &Progress,
     report: &mut Report,
-) -> std::io::Result<()> {
-    progress.judge(events.len() as u64);
-    for batch in events.chunks(BATCH) {
-        run_batch(memory, watch, batch, output, report).map_err(|(_, error)| error)?;
-        output.flush()?;
+) -> Result<(), String> {
+    let unread = |error| {
+        format!("events that were set aside could not be read again, so the run stopped: {error}")
+    };
+    let unwritten = |error| format!("alerts could not be written, so the run stopped: {error}");
+    progress.judge(events.total());
+    loop {
+        let batch = events.take_batch(BATCH).map_err(unread)?;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let done = run_batch(memory, watch, &batch, output, report);
+        done.map_err(|(_, error)| unwritten(error))?;
+        output.flush().map_err(unwritten)?;
         progress.judged(batch.len() as u64);
     }
-    Ok(())
 }
 
 /// Saves what was learned, unless the reader of the alerts has gone: then some were never seen,
@@ -130,15 +150,15 @@ pub(super) fn save(memory: &WorkingSet, file: &Path, closed: bool) -> Result<(),
 }
 
 /// Alerts go beside the progress where both are on the terminal.
-pub(super) fn output(format: Format, progress: &Progress) -> Output<impl std::io::Write + use<>> {
+pub(super) fn output(format: Format, progress: &Progress) -> Output<impl io::Write + use<>> {
     let output = Output::new(anstream::AutoStream::auto(stdout()), format, local::width());
     if stdout().is_terminal() { output.beside(progress.clone()) } else { output }
 }
 
-fn exit(fail_on: Option<Severity>, report: &Report, inputs: &Inputs) -> Exit {
+fn exit(fail_on: Option<Severity>, report: &Report, files: &Files) -> Exit {
     match (fail_on, report.worst()) {
         (Some(limit), Some(worst)) if worst >= limit => Exit::FailOn,
-        _ if inputs.files.problems.is_empty() => Exit::Done,
+        _ if files.problems.is_empty() => Exit::Done,
         _ => Exit::SomeUnread,
     }
 }

@@ -1,36 +1,35 @@
 //! The four calls that ask for a role's credentials.
 
-use serde_json::Value;
-
 use super::{ReadError, field, time};
 use crate::event::{Assumption, Call, Event, ExternalIdUse, Session, Target};
 use crate::id::{AccountId, ExternalId, RoleArn};
+use crate::json::{Json, Kind};
 
 /// `AssumeRole`.
-pub(super) fn assume_role(call: Call, record: &Value) -> Result<Event, ReadError> {
+pub(super) fn assume_role(call: Call, record: Json<'_>) -> Result<Event, ReadError> {
     let external_id = external_id(field::at(record, &["requestParameters"]));
     of_role(call, record, external_id)
 }
 
 /// `AssumeRoleWithSAML` and `AssumeRoleWithWebIdentity`, which have no place for an ExternalId.
-pub(super) fn with_identity_provider(call: Call, record: &Value) -> Result<Event, ReadError> {
+pub(super) fn with_identity_provider(call: Call, record: Json<'_>) -> Result<Event, ReadError> {
     of_role(call, record, ExternalIdUse::Unknown)
 }
 
 /// `AssumeRoot`, which names an account and the task that root's session is limited to.
-pub(super) fn assume_root(call: Call, record: &Value) -> Result<Event, ReadError> {
+pub(super) fn assume_root(call: Call, record: Json<'_>) -> Result<Event, ReadError> {
     let request = field::at(record, &["requestParameters"]);
     let principal = field::str(request, "targetPrincipal");
     let task = field::at(request, &["taskPolicyArn"]);
     let target = Target::Root {
-        account: principal.and_then(account_of_root),
+        account: principal.as_deref().and_then(account_of_root),
         task_policy: field::text(task, "arn").or_else(|| field::text(request, "taskPolicyArn")),
     };
     let session = session(record);
     Ok(Event::Assumption(Assumption { call, target, session, external_id: ExternalIdUse::Unknown }))
 }
 
-fn of_role(call: Call, record: &Value, external_id: ExternalIdUse) -> Result<Event, ReadError> {
+fn of_role(call: Call, record: Json<'_>, external_id: ExternalIdUse) -> Result<Event, ReadError> {
     let target = match role_arn(record) {
         Some(arn) => Target::Role { arn, id: assumed_role_id(record) },
         None if call.granted() => return Err(ReadError::NoRole(call.name)),
@@ -48,16 +47,16 @@ fn account_of_root(principal: &str) -> Option<AccountId> {
 }
 
 /// The role's ARN: from the request, else from the resources, else from the text of the denial.
-fn role_arn(record: &Value) -> Option<RoleArn> {
+fn role_arn(record: Json<'_>) -> Option<RoleArn> {
     field::parsed(field::at(record, &["requestParameters"]), "roleArn")
         .or_else(|| role_of_resources(record))
-        .or_else(|| role_of_denial(field::str(record, "errorMessage")?))
+        .or_else(|| role_of_denial(&field::str(record, "errorMessage")?))
 }
 
 /// `resources` may hold an identity provider beside the role.
-fn role_of_resources(record: &Value) -> Option<RoleArn> {
-    let resources = record.get("resources")?.as_array()?;
-    let role = resources.iter().find(|it| field::str(it, "type") == Some("AWS::IAM::Role"))?;
+fn role_of_resources(record: Json<'_>) -> Option<RoleArn> {
+    let mut resources = record.get("resources").elements();
+    let role = resources.find(|it| field::str(*it, "type").as_deref() == Some("AWS::IAM::Role"))?;
     field::parsed(role, "ARN").or_else(|| field::parsed(role, "arn"))
 }
 
@@ -73,30 +72,31 @@ fn role_of_denial(message: &str) -> Option<RoleArn> {
     arn.trim_end_matches([',', '.', ';']).parse().ok()
 }
 
-fn assumed_role_id(record: &Value) -> Option<crate::id::UniqueId> {
+fn assumed_role_id(record: Json<'_>) -> Option<crate::id::UniqueId> {
     let user = field::at(record, &["responseElements", "assumedRoleUser"]);
     field::str(user, "assumedRoleId")?.split(':').next()?.parse().ok()
 }
 
 /// No request parameters are no knowledge; parameters without an ExternalId are knowledge.
-fn external_id(request: &Value) -> ExternalIdUse {
-    if !request.is_object() {
+fn external_id(request: Json<'_>) -> ExternalIdUse {
+    if request.kind() != Kind::Object {
         return ExternalIdUse::Unknown;
     }
-    match request.get("externalId") {
-        None | Some(Value::Null) => ExternalIdUse::Absent,
-        Some(Value::String(clear)) => ExternalIdUse::Given(ExternalId::hash(clear)),
-        Some(other) => ExternalIdUse::Given(ExternalId::hash(&other.to_string())),
+    let given = request.get("externalId");
+    match given.as_str() {
+        _ if given.is_null() => ExternalIdUse::Absent,
+        Some(clear) => ExternalIdUse::Given(ExternalId::hash(&clear)),
+        None => ExternalIdUse::Given(ExternalId::hash(&given.to_value().to_string())),
     }
 }
 
-fn session(record: &Value) -> Session {
+fn session(record: Json<'_>) -> Session {
     let request = field::at(record, &["requestParameters"]);
     let credentials = field::at(record, &["responseElements", "credentials"]);
     Session {
         name: field::text(request, "roleSessionName"),
         access_key_id: field::parsed(credentials, "accessKeyId"),
-        expires: field::str(credentials, "expiration").and_then(time::expiration),
+        expires: field::str(credentials, "expiration").and_then(|it| time::expiration(&it)),
         source_identity: field::text(request, "sourceIdentity"),
     }
 }

@@ -1,47 +1,50 @@
 //! Lenient access to the fields of a record: numbers and booleans may be strings and strings
 //! may be empty, null or missing, and none of that is an error by itself.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
-use serde_json::Value;
-
+use crate::json::{Json, Kind};
 use crate::text::Text;
 
 /// A string that is there and is not empty.
-pub(super) fn str<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
-    value.get(name).and_then(Value::as_str).filter(|it| !it.is_empty())
+pub(super) fn str<'a>(value: Json<'a>, name: &str) -> Option<Cow<'a, str>> {
+    value.get(name).as_str().filter(|it| !it.is_empty())
 }
 
 /// A string, number or boolean as bounded text.
-pub(super) fn text(value: &Value, name: &str) -> Option<Text> {
-    match value.get(name)? {
-        Value::String(it) if it.is_empty() => None,
-        Value::String(it) => Some(Text::clip(it)),
-        it @ (Value::Number(_) | Value::Bool(_)) => Some(Text::clip(&it.to_string())),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+pub(super) fn text(value: Json<'_>, name: &str) -> Option<Text> {
+    let it = value.get(name);
+    match it.kind() {
+        Kind::String => it.as_str().filter(|it| !it.is_empty()).map(|it| Text::clip(&it)),
+        Kind::Number | Kind::Bool => Some(Text::clip(&it.to_value().to_string())),
+        Kind::Null | Kind::Array | Kind::Object => None,
     }
 }
 
 /// A string or number that is a well-formed `T`.
-pub(super) fn parsed<T: FromStr>(value: &Value, name: &str) -> Option<T> {
-    match value.get(name)? {
-        Value::String(it) => it.parse().ok(),
-        Value::Number(it) => it.to_string().parse().ok(),
+pub(super) fn parsed<T: FromStr>(value: Json<'_>, name: &str) -> Option<T> {
+    let it = value.get(name);
+    match it.kind() {
+        Kind::String => it.as_str()?.parse().ok(),
+        Kind::Number => it.to_value().to_string().parse().ok(),
         _ => None,
     }
 }
 
 /// A nested value, or null.
-pub(super) fn at<'a>(value: &'a Value, path: &[&str]) -> &'a Value {
-    path.iter().fold(value, |inner, name| inner.get(*name).unwrap_or(&Value::Null))
+pub(super) fn at<'a>(value: Json<'a>, path: &[&str]) -> Json<'a> {
+    path.iter().fold(value, |inner, name| inner.get(name))
 }
 
 /// `true`, `"true"`, `"True"`; `false` likewise.
-pub(super) fn bool(value: &Value, name: &str) -> Option<bool> {
-    match value.get(name)? {
-        Value::Bool(it) => Some(*it),
-        Value::String(it) if it.eq_ignore_ascii_case("true") => Some(true),
-        Value::String(it) if it.eq_ignore_ascii_case("false") => Some(false),
+pub(super) fn bool(value: Json<'_>, name: &str) -> Option<bool> {
+    let it = value.get(name);
+    let text = it.as_str().unwrap_or_default();
+    match text {
+        _ if it.kind() == Kind::Bool => it.as_bool(),
+        it if it.eq_ignore_ascii_case("true") => Some(true),
+        it if it.eq_ignore_ascii_case("false") => Some(false),
         _ => None,
     }
 }

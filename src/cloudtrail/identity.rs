@@ -1,20 +1,19 @@
 //! `userIdentity`: who called, and what the record proves about MFA.
 
-use serde_json::Value;
-
 use super::field;
 use crate::event::{Credential, Mfa, Principal, PrincipalKind};
 use crate::id::{AccessKeyId, UniqueId, is_service_name};
+use crate::json::Json;
 use crate::text::Text;
 
 /// Reads the caller. A record that names nobody has a principal of unknown kind.
-pub(super) fn principal(record: &Value) -> Principal {
+pub(super) fn principal(record: Json<'_>) -> Principal {
     let identity = field::at(record, &["userIdentity"]);
     let kind = kind(identity);
     let principal_id = field::str(identity, "principalId").unwrap_or_default();
     let (id, session) = match principal_id.split_once(':') {
         Some((id, session)) => (id, Some(session)),
-        None => (principal_id, None),
+        None => (&*principal_id, None),
     };
     let issuer = field::at(identity, &["sessionContext", "sessionIssuer"]);
     let from_role = matches!(kind, PrincipalKind::Role | PrincipalKind::AwsAccount);
@@ -32,8 +31,8 @@ pub(super) fn principal(record: &Value) -> Principal {
     }
 }
 
-fn kind(identity: &Value) -> PrincipalKind {
-    match field::str(identity, "type") {
+fn kind(identity: Json<'_>) -> PrincipalKind {
+    match field::str(identity, "type").as_deref() {
         Some("IAMUser") => PrincipalKind::IamUser,
         Some("AssumedRole" | "Role") => PrincipalKind::Role,
         Some("AWSService") => PrincipalKind::Service,
@@ -43,7 +42,7 @@ fn kind(identity: &Value) -> PrincipalKind {
         Some("Root") => PrincipalKind::Root,
         Some("FederatedUser") => PrincipalKind::FederatedUser,
         Some("IdentityCenterUser") => PrincipalKind::IdentityCenter,
-        None if field::str(identity, "invokedBy").is_some_and(is_service_name) => {
+        None if field::str(identity, "invokedBy").is_some_and(|it| is_service_name(&it)) => {
             PrincipalKind::Service
         }
         _ => PrincipalKind::Unknown,
@@ -56,11 +55,11 @@ fn names_an_iam_identity(kind: PrincipalKind) -> bool {
     matches!(kind, PrincipalKind::IamUser | PrincipalKind::Role | PrincipalKind::AwsAccount)
 }
 
-fn name(kind: PrincipalKind, identity: &Value, issuer: &Value) -> Option<Text> {
+fn name(kind: PrincipalKind, identity: Json<'_>, issuer: Json<'_>) -> Option<Text> {
     let user_name = || field::text(identity, "userName");
     let arn_tail = |nth: usize| {
-        let tail = field::str(identity, "arn")?.rsplit(':').next()?;
-        tail.split('/').nth(nth).map(Text::clip)
+        let arn = field::str(identity, "arn")?;
+        arn.rsplit(':').next()?.split('/').nth(nth).map(Text::clip)
     };
     match kind {
         PrincipalKind::Service => field::text(identity, "invokedBy"),
@@ -80,10 +79,11 @@ fn name(kind: PrincipalKind, identity: &Value, issuer: &Value) -> Option<Text> {
     }
 }
 
-fn credential(identity: &Value) -> Credential {
+fn credential(identity: Json<'_>) -> Credential {
     let key = field::str(identity, "accessKeyId").and_then(|it| it.parse::<AccessKeyId>().ok());
     let attributes = field::at(identity, &["sessionContext", "attributes"]);
-    let created = field::str(attributes, "creationDate").and_then(super::time::event_time);
+    let created =
+        field::str(attributes, "creationDate").and_then(|it| super::time::event_time(&it));
     match key {
         Some(key) if key.as_str().starts_with("AKIA") => Credential::LongTerm(key),
         None if created.is_none() => Credential::Unseen,
@@ -97,7 +97,7 @@ fn credential(identity: &Value) -> Credential {
 /// whatever happened at the first hop, so of a role session only `"true"` is believed. A
 /// long-term key has no session context at all; there absence is certain, unless the granted
 /// request itself carried a device's serial number.
-pub(super) fn mfa(record: &Value, principal: &Principal) -> Mfa {
+pub(super) fn mfa(record: Json<'_>, principal: &Principal) -> Mfa {
     let identity = field::at(record, &["userIdentity"]);
     let context = field::at(identity, &["sessionContext", "attributes"]);
     let claimed = field::bool(context, "mfaAuthenticated");

@@ -1,12 +1,11 @@
 //! The three calls that change who may assume a role.
 
-use serde_json::Value;
-
 use super::{ReadError, field};
 use crate::event::{Call, Event, PolicyDocument, TrustChange, TrustChangeKind};
+use crate::json::Json;
 
 /// `CreateRole`: the answer holds the ARN, the request the policy in plain JSON.
-pub(super) fn created(call: Call, record: &Value) -> Result<Event, ReadError> {
+pub(super) fn created(call: Call, record: Json<'_>) -> Result<Event, ReadError> {
     let role = field::at(record, &["responseElements", "role"]);
     let arn = field::parsed(role, "arn");
     let role_id = field::parsed(role, "roleId");
@@ -18,19 +17,19 @@ pub(super) fn created(call: Call, record: &Value) -> Result<Event, ReadError> {
 }
 
 /// `UpdateAssumeRolePolicy`: only the new document, and a name without a path.
-pub(super) fn updated(call: Call, record: &Value) -> Result<Event, ReadError> {
+pub(super) fn updated(call: Call, record: Json<'_>) -> Result<Event, ReadError> {
     let policy = policy(record, "policyDocument");
     Ok(Event::TrustChange(trust_change(call, record, TrustChangeKind::Updated, policy)))
 }
 
 /// `DeleteRole`.
-pub(super) fn deleted(call: Call, record: &Value) -> Result<Event, ReadError> {
+pub(super) fn deleted(call: Call, record: Json<'_>) -> Result<Event, ReadError> {
     Ok(Event::TrustChange(trust_change(call, record, TrustChangeKind::Deleted, None)))
 }
 
 fn trust_change(
     call: Call,
-    record: &Value,
+    record: Json<'_>,
     kind: TrustChangeKind,
     policy: Option<PolicyDocument>,
 ) -> TrustChange {
@@ -39,15 +38,15 @@ fn trust_change(
     TrustChange { call, kind, role_name, role: None, role_id: None, policy }
 }
 
-fn policy(record: &Value, name: &str) -> Option<PolicyDocument> {
+fn policy(record: Json<'_>, name: &str) -> Option<PolicyDocument> {
     document(field::at(record, &["requestParameters", name]))
 }
 
 /// The document is a JSON string; a tool that parsed it has left the JSON itself.
-fn document(value: &Value) -> Option<PolicyDocument> {
-    match value {
-        Value::Null => None,
-        Value::String(json) => Some(PolicyDocument::new(json)),
-        parsed => Some(PolicyDocument::new(&parsed.to_string())),
+fn document(policy: Json<'_>) -> Option<PolicyDocument> {
+    match policy.as_str() {
+        _ if policy.is_null() => None,
+        Some(json) => Some(PolicyDocument::new(&json)),
+        None => Some(PolicyDocument::new(&policy.to_value().to_string())),
     }
 }

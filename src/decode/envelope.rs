@@ -17,13 +17,16 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::error::Category;
 
+use super::fast::Ahead;
+use super::gzip::Opened;
 use super::resync::{Elements, Scout};
 use super::scan::{skip_space, value_end};
-use super::{Decoded, Fault, InputFault, Place, RecordFault, describe};
+use super::{Decoded, Fault, InputFault, Place, Reading, RecordFault, describe};
 use crate::cloudtrail;
+use crate::json::Json;
 
 /// Envelopes inside envelopes: a real one needs three (lines, message, record).
-const MAX_DEPTH: usize = 5;
+pub(super) const MAX_DEPTH: usize = 5;
 
 /// How CloudWatch Logs begins the text of a message by which it tries a destination.
 const CONTROL_TEXT: &str = "CWL CONTROL MESSAGE";
@@ -33,25 +36,30 @@ const CONTROL_TEXT: &str = "CWL CONTROL MESSAGE";
 const KEPT_FAULTS: usize = 1_000;
 
 /// Takes the sound records one by one: where each stands, its text, and what it holds if it is
-/// one that rolewatch reads.
-pub(super) type Sink<'s> = &'s mut dyn FnMut(Place, &[u8], Option<Value>);
+/// one that rolewatch reads. Of a record that is passed over it hears nothing.
+pub(super) type Sink<'s> = &'s mut dyn FnMut(Place, &[u8], Option<Json<'_>>);
 
 /// Decodes inflated bytes. An input that is not `whole` is known to be cut, so that its last,
 /// open record is no fault of its own.
-pub(super) fn decode(bytes: &[u8], whole: bool, sink: Sink<'_>) -> Decoded {
-    walk(bytes, whole, &BTreeSet::new(), sink).0
+pub(super) fn decode(opened: &Opened<'_>, reading: &mut Reading, sink: Sink<'_>) -> Decoded {
+    walk(opened, &BTreeSet::new(), reading, sink).0
 }
 
 /// The bytes of the `wanted` records, by their numbers.
-pub(super) fn pieces(bytes: &[u8], whole: bool, wanted: &BTreeSet<u64>) -> Pieces {
-    walk(bytes, whole, wanted, &mut |_, _, _| {}).1
+pub(super) fn pieces(opened: &Opened<'_>, reading: &mut Reading, wanted: &BTreeSet<u64>) -> Pieces {
+    walk(opened, wanted, reading, &mut |_, _, _| {}).1
 }
 
 type Pieces = BTreeMap<u64, Vec<u8>>;
 
-fn walk(bytes: &[u8], whole: bool, wanted: &BTreeSet<u64>, sink: Sink<'_>) -> (Decoded, Pieces) {
+fn walk(
+    opened: &Opened<'_>,
+    wanted: &BTreeSet<u64>,
+    reading: &mut Reading,
+    sink: Sink<'_>,
+) -> (Decoded, Pieces) {
     const BOM: &[u8] = b"\xEF\xBB\xBF";
-    let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
+    let bytes = opened.bytes.strip_prefix(BOM).unwrap_or(&opened.bytes);
     let mut at = skip_space(bytes, 0);
     if at == bytes.len() {
         return (Decoded::of_fault(InputFault::Empty), Pieces::new());
@@ -60,11 +68,14 @@ fn walk(bytes: &[u8], whole: bool, wanted: &BTreeSet<u64>, sink: Sink<'_>) -> (D
         decoded: Decoded::default(),
         seen: 0,
         base: 0,
-        whole,
+        whole: opened.whole,
+        checked: opened.checked,
         wanted,
         pieces: Pieces::new(),
+        reading,
         sink,
         scout: Scout::default(),
+        ahead: Ahead::default(),
         unwinding: false,
         damage: None,
     };
@@ -75,6 +86,7 @@ fn walk(bytes: &[u8], whole: bool, wanted: &BTreeSet<u64>, sink: Sink<'_>) -> (D
         let next = match first {
             b'{' | b'[' => {
                 found_json = true;
+                let at = walk.pass_lines(bytes, at);
                 walk.value(bytes, at, 0, Elements::Any)
             }
             b',' if found_json => at + 1,
@@ -105,17 +117,22 @@ struct Peek<'a> {
     name: Option<Cow<'a, str>>,
 }
 
-struct Walk<'w> {
-    decoded: Decoded,
-    seen: u64,
+pub(super) struct Walk<'w> {
+    pub(super) decoded: Decoded,
+    pub(super) seen: u64,
     /// Added to positions: where a nested text stands in the input.
     base: usize,
     whole: bool,
+    /// Whether a checksum vouches for the bytes.
+    pub(super) checked: bool,
     /// Records whose bytes are asked for, and those found so far.
-    wanted: &'w BTreeSet<u64>,
-    pieces: Pieces,
-    sink: Sink<'w>,
+    pub(super) wanted: &'w BTreeSet<u64>,
+    pub(super) pieces: Pieces,
+    pub(super) reading: &'w mut Reading,
+    pub(super) sink: Sink<'w>,
     scout: Scout,
+    /// What the fast way knows of this text.
+    pub(super) ahead: Ahead,
     /// Set when the next value belongs to no array or object that is open: they are left.
     unwinding: bool,
     /// How often what stands around records is broken, and where first.
@@ -174,7 +191,10 @@ impl Walk<'_> {
                     self.damaged(at);
                     at += 1;
                 }
-                Some(_) => at = self.value(bytes, at, depth, of),
+                Some(_) => {
+                    at = self.pass_records(bytes, at, depth, of);
+                    at = self.value(bytes, at, depth, of);
+                }
             }
             if self.unwinding {
                 return at;
@@ -280,10 +300,11 @@ impl Walk<'_> {
             self.decoded.other += 1;
         } else if inner.get(start) == Some(&b'{') {
             // The text is an input of its own: what is known of this one does not hold there.
-            let outer = (self.base, self.whole, std::mem::take(&mut self.scout));
+            let known = (std::mem::take(&mut self.scout), std::mem::take(&mut self.ahead));
+            let outer = (self.base, self.whole, known);
             (self.base, self.whole) = (self.base + value, true);
             self.value(inner, start, depth + 1, Elements::Any);
-            (self.base, self.whole, self.scout) = outer;
+            (self.base, self.whole, (self.scout, self.ahead)) = outer;
             self.unwinding = false;
         } else {
             let outer = self.base;
@@ -353,11 +374,15 @@ impl Walk<'_> {
             self.other(span, at);
             return Ok(());
         }
-        let value = serde_json::from_slice(span).map_err(refuse)?;
+        let flat = std::str::from_utf8(span).ok().and_then(|text| self.reading.tape.read(text));
+        let value = match flat {
+            Some(_) => Value::Null,
+            None => serde_json::from_slice(span).map_err(refuse)?,
+        };
+        let place = Place { record: self.seen + 1, byte: self.base + at };
+        (self.sink)(place, span, Some(flat.map_or(Json::Tree(&value), Json::Flat)));
         self.seen += 1;
         self.keep(span);
-        let place = self.place(at);
-        (self.sink)(place, span, Some(value));
         Ok(())
     }
 
@@ -369,7 +394,7 @@ impl Walk<'_> {
         (self.sink)(place, span, None);
     }
 
-    fn place(&self, at: usize) -> Place {
+    pub(super) fn place(&self, at: usize) -> Place {
         Place { record: self.seen, byte: self.base + at }
     }
 
@@ -393,7 +418,7 @@ impl Walk<'_> {
     }
 
     /// Keeps the bytes of the record that was counted last, if they are asked for.
-    fn keep(&mut self, piece: &[u8]) {
+    pub(super) fn keep(&mut self, piece: &[u8]) {
         if self.wanted.contains(&self.seen) {
             self.pieces.insert(self.seen, piece.to_vec());
         }

@@ -1,8 +1,12 @@
 //! Files named by a user: single ones, folders of them, and standard input.
 
-use std::fmt;
-use std::io::Read;
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::{fmt, fs, thread};
 
 use walkdir::WalkDir;
 
@@ -79,21 +83,89 @@ impl Faults {
 
 impl Files {
     /// Reads every path (a file, a folder to any depth, or `-` for standard input) and gives
-    /// `take` the bytes of each file.
-    pub fn read(paths: &[PathBuf], progress: &Progress, take: impl FnMut(&[u8]) -> Faults) -> Self {
-        let mut reading = Reading { files: Self::default(), progress, take };
-        for path in paths {
-            if path.as_os_str() == "-" {
-                let mut bytes = Vec::new();
-                let result = std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes);
-                reading.take("standard input", result);
-            } else if path.is_dir() {
-                reading.take_folder(path);
-            } else {
-                reading.take_file(path);
+    /// `take` the bytes of each file, one after the other.
+    pub fn read(
+        paths: &[PathBuf],
+        progress: &Progress,
+        mut take: impl FnMut(&[u8]) -> Faults,
+    ) -> Self {
+        let mut files = Self::default();
+        find(paths, &mut |found| {
+            let (name, bytes) = bytes_of(found);
+            let outcome = bytes.map(|bytes| (bytes.len() as u64, take(&bytes)));
+            let input = Input { name, outcome };
+            files.count(&input);
+            progress.read(files.files, files.bytes);
+            files.tell(input);
+            true
+        });
+        files
+    }
+
+    /// Reads every path, and gives `take` the bytes of each file, of as many at a time as there are processors. What it makes
+    /// of them goes to `gather`, part by part and in no order. Problems are told in order.
+    ///
+    /// # Errors
+    /// The first of `gather`, which ends the reading.
+    pub fn read_side_by_side<T: Send>(
+        paths: &[PathBuf],
+        progress: &Progress,
+        take: impl Fn(&[u8], &mut dyn FnMut(T)) -> Faults + Sync,
+        mut gather: impl FnMut(T) -> io::Result<()>,
+    ) -> io::Result<Self> {
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        let (to_readers, found) = mpsc::sync_channel(threads);
+        let (to_gatherer, read) = mpsc::sync_channel(2 * threads);
+        // Only the readers hold it: when they are gone, nobody looks for further files.
+        let found = Arc::new(Mutex::new(found));
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                let mut number = 0;
+                find(paths, &mut |it| {
+                    number += 1;
+                    to_readers.send((number, it)).is_ok()
+                });
+            });
+            for _ in 0..threads {
+                let (found, to_gatherer, take) = (found.clone(), to_gatherer.clone(), &take);
+                scope.spawn(move || read_files(&found, take, &to_gatherer));
             }
+            drop((found, to_gatherer));
+            let mut done = BTreeMap::new();
+            let mut files = Self::default();
+            for part in read {
+                match part {
+                    Part::Of(part) => gather(part)?,
+                    Part::End(number, input) => {
+                        files.count(&input);
+                        progress.read(files.files, files.bytes);
+                        if input.is_worth_telling() {
+                            done.insert(number, input);
+                        }
+                    }
+                }
+            }
+            done.into_values().for_each(|input| files.tell(input));
+            Ok(files)
+        })
+    }
+
+    fn count(&mut self, input: &Input) {
+        match &input.outcome {
+            Ok((bytes, faults)) => {
+                self.files += 1;
+                self.bytes += bytes;
+                self.unreadable += u64::from(!faults.damage.is_empty());
+            }
+            Err(_) => self.unreadable += 1,
         }
-        reading.files
+    }
+
+    fn tell(&mut self, input: Input) {
+        match input.outcome {
+            Ok((_, faults)) => self.name(&input.name, faults),
+            Err(message) => self.problem(&input.name, message),
+        }
     }
 
     fn problem(&mut self, input: &str, message: String) {
@@ -101,7 +173,6 @@ impl Files {
     }
 
     fn name(&mut self, input: &str, faults: Faults) {
-        self.unreadable += u64::from(!faults.damage.is_empty());
         let more = faults.records - faults.named.len() as u64;
         for message in faults.damage.into_iter().chain(faults.named) {
             self.problem(input, message);
@@ -112,68 +183,116 @@ impl Files {
     }
 }
 
-/// A reading under way.
-struct Reading<'a, F> {
-    files: Files,
-    progress: &'a Progress,
-    take: F,
+/// An input that was read, or could not be.
+struct Input {
+    name: String,
+    outcome: Result<(u64, Faults), String>,
 }
 
-impl<F: FnMut(&[u8]) -> Faults> Reading<'_, F> {
-    fn take_folder(&mut self, folder: &Path) {
-        let mut found = false;
-        for entry in WalkDir::new(folder).follow_links(true).sort_by_file_name() {
-            match entry {
-                Ok(entry) if entry.file_type().is_file() && is_log(entry.path()) => {
-                    found = true;
-                    self.take_file(entry.path());
-                }
-                // Opening a pipe waits for somebody to write into it.
-                Ok(entry) if !entry.file_type().is_dir() && is_log(entry.path()) => {
-                    found = true;
-                    self.files.unreadable += 1;
-                    let cause = "is neither a file nor a folder and was not opened".to_owned();
-                    self.files.problem(&entry.path().display().to_string(), cause);
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    found = true;
-                    self.files.unreadable += 1;
-                    let path = error.path().unwrap_or(folder).display().to_string();
-                    let cause = match error.io_error() {
-                        Some(cause) => format!("cannot be read: {cause}"),
-                        None => "is a link that leads back to itself".to_owned(),
-                    };
-                    self.files.problem(&path, cause);
-                }
+impl Input {
+    fn is_worth_telling(&self) -> bool {
+        let faults = self.outcome.as_ref().map(|(_, it)| it);
+        faults.map_or(true, |it| !it.damage.is_empty() || it.records > 0)
+    }
+}
+
+/// What comes back from a reader.
+enum Part<T> {
+    Of(T),
+    End(u64, Input),
+}
+
+/// What stands under a path.
+enum Found {
+    StandardInput,
+    File(PathBuf),
+    Problem(String, String),
+}
+
+/// Reads files until there are no more, or nobody wants them.
+fn read_files<T>(
+    found: &Mutex<Receiver<(u64, Found)>>,
+    take: &impl Fn(&[u8], &mut dyn FnMut(T)) -> Faults,
+    parts: &SyncSender<Part<T>>,
+) {
+    let next = || found.lock().unwrap_or_else(PoisonError::into_inner).recv();
+    while let Ok((number, found)) = next() {
+        let (name, bytes) = bytes_of(found);
+        let outcome = bytes.map(|bytes| {
+            let faults = take(&bytes, &mut |part| {
+                // Whoever has stopped listening has told why.
+                let _ = parts.send(Part::Of(part));
+            });
+            (bytes.len() as u64, faults)
+        });
+        if parts.send(Part::End(number, Input { name, outcome })).is_err() {
+            return;
+        }
+    }
+}
+
+/// The name of what was found, and its bytes or why there are none.
+fn bytes_of(found: Found) -> (String, Result<Vec<u8>, String>) {
+    match found {
+        Found::Problem(name, message) => (name, Err(message)),
+        Found::File(path) => {
+            (path.display().to_string(), fs::read(path).map_err(|error| unread(&error)))
+        }
+        Found::StandardInput => {
+            let mut bytes = Vec::new();
+            let read = io::stdin().lock().read_to_end(&mut bytes);
+            ("standard input".to_owned(), read.map(|_| bytes).map_err(|error| unread(&error)))
+        }
+    }
+}
+
+fn unread(error: &io::Error) -> String {
+    format!("cannot be read: {error}")
+}
+
+/// Hands out what stands under the paths, as long as it is wanted.
+fn find(paths: &[PathBuf], give: &mut dyn FnMut(Found) -> bool) {
+    for path in paths {
+        let wanted = if path.as_os_str() == "-" {
+            give(Found::StandardInput)
+        } else if path.is_dir() {
+            find_in_folder(path, give)
+        } else {
+            give(Found::File(path.clone()))
+        };
+        if !wanted {
+            return;
+        }
+    }
+}
+
+fn find_in_folder(folder: &Path, give: &mut dyn FnMut(Found) -> bool) -> bool {
+    let mut is_empty = true;
+    for entry in WalkDir::new(folder).follow_links(true).sort_by_file_name() {
+        let found = match entry {
+            Ok(entry) if entry.file_type().is_dir() || !is_log(entry.path()) => continue,
+            Ok(entry) if entry.file_type().is_file() => Found::File(entry.into_path()),
+            // Opening a pipe waits for somebody to write into it.
+            Ok(entry) => {
+                let cause = "is neither a file nor a folder and was not opened".to_owned();
+                Found::Problem(entry.path().display().to_string(), cause)
             }
-        }
-        if !found {
-            self.files.unreadable += 1;
-            let cause =
-                "holds no logs: give a folder with .json, .jsonl or .ndjson files, plain or .gz";
-            self.files.problem(&folder.display().to_string(), cause.to_owned());
-        }
-    }
-
-    fn take_file(&mut self, path: &Path) {
-        self.take(&path.display().to_string(), std::fs::read(path));
-    }
-
-    fn take(&mut self, name: &str, bytes: std::io::Result<Vec<u8>>) {
-        let bytes = match bytes {
-            Ok(bytes) => bytes,
             Err(error) => {
-                self.files.unreadable += 1;
-                return self.files.problem(name, format!("cannot be read: {error}"));
+                let path = error.path().unwrap_or(folder).display().to_string();
+                let cause = match error.io_error() {
+                    Some(cause) => format!("cannot be read: {cause}"),
+                    None => "is a link that leads back to itself".to_owned(),
+                };
+                Found::Problem(path, cause)
             }
         };
-        self.files.files += 1;
-        self.files.bytes += bytes.len() as u64;
-        self.progress.read(self.files.files, self.files.bytes);
-        let faults = (self.take)(&bytes);
-        self.files.name(name, faults);
+        is_empty = false;
+        if !give(found) {
+            return false;
+        }
     }
+    let cause = "holds no logs: give a folder with .json, .jsonl or .ndjson files, plain or .gz";
+    !is_empty || give(Found::Problem(folder.display().to_string(), cause.to_owned()))
 }
 
 /// Whether a file in a folder is taken for a log.

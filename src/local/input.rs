@@ -1,7 +1,9 @@
 //! Log files → events in the one order of judging.
 
+use std::io;
 use std::path::PathBuf;
 
+use super::sort::{Sorted, Sorter};
 use super::{Faults, Files, Progress};
 use crate::cloudtrail;
 use crate::decode::{Limits, decode_each};
@@ -9,40 +11,56 @@ use crate::event::Event;
 use crate::report::Report;
 
 /// What all inputs held together.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Inputs {
     /// Events, in the order in which they are to be judged.
-    pub events: Vec<Event>,
+    pub events: Sorted,
     /// The files they are from.
     pub files: Files,
 }
 
-/// Reads every path: a file, a folder to any depth, or `-` for standard input. Records that are
-/// no events are counted in `report`.
-#[must_use]
-pub fn read(paths: &[PathBuf], progress: &Progress, report: &mut Report) -> Inputs {
-    let mut events = Vec::new();
-    let files = Files::read(paths, progress, |bytes| take(bytes, &mut events, report));
-    // The text decides between records that claim one identity and differ, so that the outcome
-    // does not depend on the order of the files.
-    events.sort_by(|a: &Event, b: &Event| {
-        a.order().cmp(&b.order()).then_with(|| {
-            if a == b { std::cmp::Ordering::Equal } else { format!("{a:?}").cmp(&format!("{b:?}")) }
-        })
-    });
-    Inputs { events, files }
+/// Events handed over at once: enough to be worth it, few enough to be no weight.
+const PART: usize = 256;
+
+/// A part of what one file held.
+#[derive(Default)]
+struct Part {
+    events: Vec<Event>,
+    other: u64,
+    undecodable: u64,
 }
 
-fn take(bytes: &[u8], events: &mut Vec<Event>, report: &mut Report) -> Faults {
+/// Reads every path: a file, a folder to any depth, or `-` for standard input. Records that are
+/// no events are counted in `report`.
+///
+/// # Errors
+/// There was no room to set events aside that do not fit into memory.
+pub fn read(paths: &[PathBuf], progress: &Progress, report: &mut Report) -> io::Result<Inputs> {
+    let mut sorter = Sorter::default();
+    let files = Files::read_side_by_side(paths, progress, take, |part| {
+        report.other += part.other;
+        report.undecodable += part.undecodable;
+        sorter.push(part.events)
+    })?;
+    Ok(Inputs { events: sorter.finish()?, files })
+}
+
+fn take(bytes: &[u8], give: &mut dyn FnMut(Part)) -> Faults {
     let mut faults = Faults::default();
-    let mut take = |place, record| match cloudtrail::read(&record) {
-        Ok(Some(event)) => events.push(event),
-        Ok(None) => report.other += 1,
-        Err(error) => faults.record(place, &error),
-    };
-    let decoded = decode_each(bytes, Limits::default(), &mut take);
-    report.other += decoded.other;
+    let mut part = Part::default();
+    let decoded = decode_each(bytes, Limits::default(), &mut |place, record| {
+        match cloudtrail::read_in_place(record) {
+            Ok(Some(event)) => part.events.push(event),
+            Ok(None) => part.other += 1,
+            Err(error) => faults.record(place, &error),
+        }
+        if part.events.len() == PART {
+            give(std::mem::take(&mut part));
+        }
+    });
+    part.other += decoded.other;
     faults.add(decoded);
-    report.undecodable += faults.records();
+    part.undecodable = faults.records();
+    give(part);
     faults
 }

@@ -7,9 +7,19 @@ pub mod emulator;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use rolewatch::event::Event;
+use rolewatch::local;
+use rolewatch::report::Report;
+
 /// A path below `fixtures/`.
 pub fn fixture(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(path)
+}
+
+/// All events of a file or folder, in the order in which they are judged.
+pub fn events_of(path: PathBuf) -> Vec<Event> {
+    let inputs = local::read(&[path], &local::Progress::hidden(), &mut Report::default());
+    inputs.unwrap().events.take_batch(usize::MAX).unwrap()
 }
 
 /// Files of a folder of `fixtures/` with one ending, in order.

@@ -1,0 +1,148 @@
+//! How fast rolewatch is, beside what inflating the same bytes takes.
+//!
+//! `cargo bench --bench speed` prints the table of the README. Each figure is a ratio of two
+//! measurements of one process, taken in turns, as processor time: so a busy machine moves both.
+//! Nothing is timed before the results were compared with a plain reading of all records.
+//!
+//! With arguments it measures one thing more: `-- roles 100000` the cost and the memory of that
+//! many roles, `-- instructions` the two ratios under valgrind, `-- memory` the peaks.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "a measurement may fail loudly"
+)]
+
+mod support {
+    pub mod corpus;
+    pub mod measure;
+    pub mod work;
+}
+
+use std::path::Path;
+
+use support::corpus::Corpus;
+use support::measure::{Ratio, in_turns, instructions, peak_of, resident};
+use support::work::{Judge, Logs, inflate, oracle, replay, stream};
+
+/// Logs as they lie in a trail's bucket: so many files of so many records.
+const FILES: (usize, usize) = (160, 500);
+
+/// The roles of the organisation that the logs are from.
+const ROLES: usize = 1_000;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|it| it != "--bench").collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        [] => table(),
+        ["roles", counts @ ..] => counts.iter().for_each(|it| roles(it.parse().expect("a number"))),
+        ["instructions"] => count_instructions(),
+        ["memory"] => memory(),
+        ["once", what, folder, passes] => once(what, Path::new(folder), passes.parse().unwrap()),
+        other => panic!("not an argument: {other:?}"),
+    }
+}
+
+fn files(records: (usize, usize)) -> Logs {
+    let mut corpus = Corpus::seeded(1, ROLES);
+    Logs::written((0..records.0).map(|_| corpus.file(records.1)))
+}
+
+fn subscription() -> Logs {
+    let mut corpus = Corpus::seeded(2, ROLES);
+    Logs::written((0..FILES.0).map(|_| corpus.subscription(FILES.1)))
+}
+
+/// A feed that lets nothing through but calls for roles.
+fn filtered() -> Logs {
+    let mut corpus = Corpus::seeded(3, ROLES);
+    Logs::written((0..40).map(|_| {
+        let records: Vec<String> = (0..250).map(|_| corpus.assumption()).collect();
+        support::corpus::subscription(&records)
+    }))
+}
+
+fn table() {
+    let (files, stream_logs, filtered) = (files(FILES), subscription(), filtered());
+    for logs in [&files, &stream_logs, &filtered] {
+        oracle(logs);
+    }
+    println!("{}", files.describe("files"));
+    println!("{}", stream_logs.describe("stream"));
+    let show = |what: &str, it: &Ratio| println!("| {what} | {it} |");
+    println!("| figure | median (range) |\n| --- | --- |");
+    let raw = |logs: &Logs| inflate(logs);
+    show("files: decoded / inflated", &in_turns(|| raw(&files), || stream(&files, Judge::No)));
+    show("files: replayed / inflated", &in_turns(|| raw(&files), || replay(&files)));
+    let decoded = in_turns(|| raw(&stream_logs), || stream(&stream_logs, Judge::No));
+    show("stream: decoded / inflated", &decoded);
+    let judged = in_turns(|| raw(&stream_logs), || stream(&stream_logs, Judge::Yes));
+    show("stream: judged / inflated", &judged);
+    let ours = in_turns(|| raw(&filtered), || stream(&filtered, Judge::No));
+    println!("| filtered feed: read, per event | {} |", ours.each(filtered.records));
+    let ours = in_turns(|| raw(&filtered), || stream(&filtered, Judge::Yes));
+    println!("| filtered feed: judged, per event | {} |", ours.each(filtered.records));
+}
+
+/// What it costs to judge one call when so many roles are known, and what they weigh.
+fn roles(count: usize) {
+    let mut corpus = Corpus::seeded(4, count);
+    let mut judge = support::work::Judging::default();
+    let before = resident();
+    // Three callers and eight networks are drawn for each role.
+    for _ in 0..8 {
+        for role in (0..count).collect::<Vec<_>>().chunks(1_000) {
+            judge.batch(role.iter().map(|role| corpus.assumption_of(*role)));
+        }
+    }
+    let weight = resident().saturating_sub(before) / count as u64;
+    judge.nanoseconds = Some(0.0);
+    for _ in 0..20 {
+        judge.batch((0..1_000).map(|_| corpus.assumption()));
+    }
+    let each = judge.nanoseconds.unwrap_or_default() / 20_000.0 / 1_000.0;
+    println!("| {count} roles | {each:.1} µs per assumption, {weight} bytes per role |");
+}
+
+/// Instructions are the same on a busy machine. What is counted is the second of two passes.
+fn count_instructions() {
+    let (files, stream_logs) = (files((8, 500)), {
+        let mut corpus = Corpus::seeded(2, ROLES);
+        Logs::written((0..8).map(|_| corpus.subscription(500)))
+    });
+    for (name, logs) in [("files", &files), ("stream", &stream_logs)] {
+        let folder = logs.save();
+        let of = |what: &str| {
+            let one = instructions(what, folder.path(), 1);
+            instructions(what, folder.path(), 2) - one
+        };
+        let raw = of("inflate");
+        for what in ["decode", "judge"] {
+            println!("| {name}: {what} / inflate, instructions | {:.2} |", of(what) / raw);
+        }
+    }
+}
+
+fn memory() {
+    let logs = files((2_000, 500));
+    let folder = logs.save();
+    drop(logs);
+    println!("| replay of 1,000,000 records | {} MiB |", peak_of("replay", folder.path()) >> 20);
+}
+
+/// One thing done so often, for whoever measures from outside.
+fn once(what: &str, folder: &Path, passes: usize) {
+    let logs = if what == "replay" { Logs::named(folder) } else { Logs::loaded(folder) };
+    for _ in 0..passes {
+        match what {
+            "inflate" => inflate(&logs),
+            "decode" => stream(&logs, Judge::No),
+            "judge" => stream(&logs, Judge::Yes),
+            _ => replay(&logs),
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! What is measured: inflating, and the ways in that the commands and the Lambda use.
+
+use std::convert::Infallible;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use rolewatch::alert::Alert;
+use rolewatch::cloudtrail;
+use rolewatch::config::Config;
+use rolewatch::decode::{Limits, decode_each};
+use rolewatch::event::Event;
+use rolewatch::local::{self, Progress};
+use rolewatch::memory::WorkingSet;
+use rolewatch::pipeline::{Alerts, Watch, run_batch};
+use rolewatch::report::Report;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::measure::processor_time;
+
+/// Inputs, compressed, in memory and on disk.
+pub struct Logs {
+    inputs: Vec<Vec<u8>>,
+    paths: Vec<PathBuf>,
+    folder: Option<TempDir>,
+    text: usize,
+    pub records: u64,
+}
+
+impl Logs {
+    pub fn written(texts: impl Iterator<Item = String>) -> Self {
+        let mut logs =
+            Self { inputs: Vec::new(), paths: Vec::new(), folder: None, text: 0, records: 0 };
+        for text in texts {
+            logs.text += text.len();
+            logs.records += text.matches("eventVersion").count() as u64;
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(text.as_bytes()).expect("memory");
+            logs.inputs.push(encoder.finish().expect("memory"));
+        }
+        let folder = logs.save();
+        logs.paths = vec![folder.path().to_owned()];
+        logs.folder = Some(folder);
+        logs
+    }
+
+    /// The inputs as files of a folder.
+    pub fn save(&self) -> TempDir {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for (number, input) in self.inputs.iter().enumerate() {
+            std::fs::write(folder.path().join(format!("{number:05}.json.gz")), input)
+                .expect("room for a file");
+        }
+        folder
+    }
+
+    /// The files of a folder, by name alone.
+    pub fn named(folder: &Path) -> Self {
+        let paths = vec![folder.to_owned()];
+        Self { inputs: Vec::new(), paths, folder: None, text: 0, records: 0 }
+    }
+
+    /// The files of a folder, in memory.
+    pub fn loaded(folder: &Path) -> Self {
+        let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
+            .expect("a folder")
+            .map(|it| it.expect("a file").path())
+            .collect();
+        paths.sort();
+        let inputs = paths.iter().map(|it| std::fs::read(it).expect("a file")).collect();
+        Self { inputs, ..Self::named(folder) }
+    }
+
+    pub fn describe(&self, name: &str) -> String {
+        let stored: usize = self.inputs.iter().map(Vec::len).sum();
+        format!(
+            "{name}: {} records in {} inputs, {} bytes each, {:.1} : 1",
+            self.records,
+            self.inputs.len(),
+            self.text as u64 / self.records.max(1),
+            self.text as f64 / stored as f64,
+        )
+    }
+}
+
+/// Inflates everything into one buffer, and does nothing with it.
+pub fn inflate(logs: &Logs) {
+    let mut decompressor = libdeflater::Decompressor::new();
+    let mut buffer = vec![0; 16 << 20];
+    for input in &logs.inputs {
+        decompressor.gzip_decompress(input, &mut buffer).expect("sound gzip");
+    }
+    std::hint::black_box(&buffer);
+}
+
+/// How much is done with what a stream brings.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Judge {
+    No,
+    Yes,
+}
+
+/// What a stream's reader does with each input: decode, read, put in order, judge.
+pub fn stream(logs: &Logs, how: Judge) {
+    let mut judging = Judging::default();
+    for input in &logs.inputs {
+        let events = judging.read(input);
+        if how == Judge::Yes {
+            judging.judge(events);
+        }
+    }
+    std::hint::black_box(&judging.memory);
+}
+
+/// What `rolewatch replay` does with a folder, but for printing.
+pub fn replay(logs: &Logs) {
+    let mut judging = Judging::default();
+    let mut inputs = local::read(&logs.paths, &Progress::hidden(), &mut judging.report)
+        .expect("room for temporary files");
+    assert!(inputs.files.problems.is_empty());
+    loop {
+        let batch = inputs.events.take_batch(1_000).expect("what was set aside");
+        if batch.is_empty() {
+            break;
+        }
+        judging.run(&batch);
+    }
+    std::hint::black_box(&judging.memory);
+}
+
+struct Discard;
+
+impl Alerts for Discard {
+    type Error = Infallible;
+
+    fn publish(&mut self, alert: &Alert) -> Result<(), Infallible> {
+        std::hint::black_box(alert);
+        Ok(())
+    }
+}
+
+/// A pipeline whose alerts go nowhere.
+#[derive(Default)]
+pub struct Judging {
+    memory: WorkingSet,
+    config: Config,
+    report: Report,
+    /// Processor time of judging alone, once somebody asks for it: valgrind knows of no clock.
+    pub nanoseconds: Option<f64>,
+}
+
+impl Judging {
+    fn read(&mut self, input: &[u8]) -> Vec<Event> {
+        let mut events = Vec::new();
+        let decoded = decode_each(input, Limits::default(), &mut |_, record| {
+            events.extend(cloudtrail::read_in_place(record).expect("a sound record"));
+        });
+        assert!(decoded.faults.is_empty());
+        self.report.other += decoded.other;
+        events
+    }
+
+    fn judge(&mut self, mut events: Vec<Event>) {
+        events.sort_by(|a, b| a.order().cmp(&b.order()));
+        self.run(&events);
+    }
+
+    fn run(&mut self, events: &[Event]) {
+        let watch = Watch { config: &self.config, learn_until: None };
+        let start = self.nanoseconds.map(|before| processor_time() - before);
+        let done = run_batch(&mut self.memory, watch, events, &mut Discard, &mut self.report);
+        self.nanoseconds = start.map(|start| processor_time() - start);
+        assert!(done.is_ok());
+    }
+
+    /// Judges these records.
+    pub fn batch(&mut self, records: impl Iterator<Item = String>) {
+        let read = |it: String| {
+            let value: Value = serde_json::from_str(&it).expect("JSON");
+            cloudtrail::read(&value).expect("a sound record").expect("ours")
+        };
+        let events = records.map(read).collect();
+        self.judge(events);
+    }
+}
+
+/// Holds what is found to a plain reading of every record.
+pub fn oracle(logs: &Logs) {
+    for input in &logs.inputs {
+        let mut found = Vec::new();
+        let decoded = decode_each(input, Limits::default(), &mut |_, record| {
+            found.push(record.to_value());
+        });
+        let mut text = Vec::new();
+        std::io::copy(&mut flate2::read::MultiGzDecoder::new(input.as_slice()), &mut text)
+            .expect("sound gzip");
+        let whole: Value = serde_json::from_slice(&text).expect("JSON");
+        let records = match whole.get("logEvents").and_then(Value::as_array) {
+            Some(events) => events.iter().filter_map(message).collect(),
+            None => whole.get("Records").and_then(Value::as_array).cloned().unwrap_or_default(),
+        };
+        let text = |it: &Value, key: &str| {
+            it.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let (ours, other): (Vec<Value>, Vec<Value>) = records
+            .into_iter()
+            .partition(|it| cloudtrail::is_ours(&text(it, "eventSource"), &text(it, "eventName")));
+        assert!(decoded.faults.is_empty() && found == ours);
+        assert_eq!(decoded.other, other.len() as u64);
+    }
+}
+
+fn message(event: &Value) -> Option<Value> {
+    serde_json::from_str(event.get("message")?.as_str()?).ok()
+}

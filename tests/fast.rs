@@ -1,0 +1,292 @@
+//! Passing over records quickly finds what reading all of them finds.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test may fail loudly"
+)]
+
+mod support;
+
+#[path = "support/differential.rs"]
+mod differential;
+
+use differential::{compare, in_full, quickly};
+use fastrand::Rng;
+use serde_json::{Value, json};
+use support::{files_in, fixture};
+
+/// As CloudTrail writes it: no spaces, and its own order of keys.
+fn written(record: &Value) -> String {
+    const FIRST: [&str; 13] = [
+        "eventVersion",
+        "userIdentity",
+        "eventTime",
+        "eventSource",
+        "eventName",
+        "awsRegion",
+        "sourceIPAddress",
+        "userAgent",
+        "requestParameters",
+        "responseElements",
+        "additionalEventData",
+        "requestID",
+        "eventID",
+    ];
+    let Some(members) = record.as_object() else { return record.to_string() };
+    let mut members: Vec<_> = members.iter().collect();
+    let rank = |key: &str| FIRST.iter().position(|it| *it == key).unwrap_or(FIRST.len());
+    members.sort_by_key(|(key, _)| rank(key));
+    let texts: Vec<String> =
+        members.iter().map(|(key, value)| format!("{}:{value}", json!(key))).collect();
+    format!("{{{}}}", texts.join(","))
+}
+
+fn shapes() -> Vec<String> {
+    let read = |path| serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let mut shapes: Vec<String> =
+        files_in("wire", "json").into_iter().map(|path| written(&read(path))).collect();
+    shapes.retain(|it| it.len() < 8_000);
+    shapes
+}
+
+fn file(records: &[String]) -> String {
+    format!(r#"{{"Records":[{}]}}"#, records.join(","))
+}
+
+fn subscription(records: &[String]) -> String {
+    let event = |text: &String| {
+        format!(r#"{{"id":"3953","timestamp":1772443150000,"message":{}}}"#, json!(text))
+    };
+    let events: Vec<String> = records.iter().map(event).collect();
+    format!(r#"{{"messageType":"DATA_MESSAGE","owner":"1","logEvents":[{}]}}"#, events.join(","))
+}
+
+fn record(source: &str, name: &str, request: &str) -> String {
+    format!(
+        r#"{{"eventVersion":"1.08","userIdentity":{{"type":"IAMUser"}},"eventTime":"2026-03-04T05:06:07Z","eventSource":"{source}.amazonaws.com","eventName":"{name}","userAgent":"[x]","requestParameters":{request},"eventID":"1","readOnly":true}}"#
+    )
+}
+
+#[test]
+fn every_shape_in_every_envelope() {
+    let other = record("ec2", "DescribeInstances", "null");
+    let shapes = shapes();
+    for shape in &shapes {
+        for records in [
+            vec![shape.clone()],
+            vec![other.clone(), shape.clone(), other.clone()],
+            vec![shape.clone(), shape.clone(), other.clone(), shape.clone()],
+        ] {
+            compare(file(&records).as_bytes());
+            compare(subscription(&records).as_bytes());
+            compare(records.join("\n").as_bytes());
+            compare(format!("[{}]", records.join(",")).as_bytes());
+        }
+    }
+    compare(file(&shapes).as_bytes());
+    compare(subscription(&shapes).as_bytes());
+}
+
+#[test]
+fn every_fixture() {
+    for path in files_in("envelopes", "json").into_iter().chain(files_in("envelopes", "jsonl")) {
+        compare(&std::fs::read(path).unwrap());
+    }
+    for story in std::fs::read_dir(fixture("")).unwrap() {
+        let events = story.unwrap().path().join("events.jsonl");
+        if let Ok(bytes) = std::fs::read(events) {
+            compare(&bytes);
+            let records: Vec<String> =
+                String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect();
+            compare(file(&records).as_bytes());
+            compare(subscription(&records).as_bytes());
+        }
+    }
+}
+
+/// A caller shapes the request: what looks like a record in it is none, and hides none.
+#[test]
+fn a_forged_record_is_never_read_and_a_real_one_never_missed() {
+    let (ours, other) =
+        (record("sts", "AssumeRole", r#"{"roleArn":"x"}"#), record("ec2", "Run", "{}"));
+    let head = r#"{"eventID":"x"}"#;
+    let open = r#"{"eventVersion":"1.08","eventName":"y""#;
+    let forgeries = [
+        ours.clone(),
+        format!("[{ours},{ours}]"),
+        format!(r#"[{head},{ours},{open}}}]"#),
+        format!(r#"{{"a":[{head},{other},{ours},{ours},{open}}}]}}"#),
+        format!(r#"{{"a":"],\"","b":[0,{head},{ours},{open},"z":"]"}}]}}"#),
+        format!(r#"{{"a":[{head},{ours},{open}}}],"b":"],"}}"#),
+        format!(r#"{{"a":["],",{head},{ours},{open}}}],"b":["]}}"]}}"#),
+        format!(r#"{{"a":[[{head},{ours},{open}}}],"],"],"b,[":"]"}}"#),
+        r#"{"eventName":"AssumeRole","eventSource":"sts.amazonaws.com"}"#.to_owned(),
+        r#"{"x\"eventName":"AssumeRole","a":"}\"},{\"id\":\""}"#.to_owned(),
+        r#"["[",":[","]","],",",[0","]}",{"a":"[{"}]"#.to_owned(),
+    ];
+    for forged in &forgeries {
+        for forger in [record("lambda", "TagResource", forged), record("sts", "AssumeRole", forged)]
+        {
+            let _: Value = serde_json::from_str(&forger).unwrap();
+            let records = [other.clone(), forger.clone(), ours.clone(), forger, other.clone()];
+            for text in [file(&records), subscription(&records), records.join("\n")] {
+                compare(text.as_bytes());
+                let quick = quickly(text.as_bytes());
+                assert_eq!(quick.records.len() as u64 + quick.other, 5, "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_cloudtrail_does_not_write_is_read_in_full() {
+    let (ours, other) = (record("sts", "AssumeRole", "{}"), record("ec2", "Run", "{}"));
+    let sorted: Value = serde_json::from_str(&ours).unwrap();
+    let pretty = serde_json::to_string_pretty(&sorted).unwrap();
+    for odd in [
+        sorted.to_string(),
+        pretty,
+        ours.replace(r#""eventName":"#, r#""eventName" : "#),
+        ours.replace("AssumeRole", r"Assume\u0052ole"),
+        ours.replace(r#""eventName""#, r#""event\u004eame""#),
+        ours.replace(r#""readOnly":true"#, r#""readOnly":1.5e3"#),
+        ours.replace(r#""eventVersion""#, r#""version""#),
+        other.replace(r#""requestParameters""#, r#""eventName":"AssumeRole","x""#),
+        r#"{"eventVersion":"1.07","eventType":"AwsCloudTrailInsight"}"#.to_owned(),
+        r#"{"eventVersion":"1"}"#.to_owned(),
+        format!(
+            r#"{{"eventVersion":"1","requestParameters":{{"eventName":"x"}},{}"#,
+            &ours[r#"{"eventVersion":"1.08","#.len()..]
+        ),
+    ] {
+        for place in 0..3 {
+            let mut records = vec![other.clone(), ours.clone(), other.clone()];
+            records.insert(place, odd.clone());
+            compare(file(&records).as_bytes());
+            compare(file(&records).replace("},{", "}, {").as_bytes());
+            compare(subscription(&records).as_bytes());
+            compare(records.join("\n").as_bytes());
+        }
+    }
+    let two = format!("{}{}", file(std::slice::from_ref(&ours)), file(&[other, ours]));
+    compare(two.as_bytes());
+    compare(two.replace("}{", "},{").as_bytes());
+}
+
+/// Records passed over are what they claim to be only under a checksum: without one, all are read.
+#[test]
+fn plain_text_is_read_in_full() {
+    let broken = record("ec2", "Run", "nul");
+    let records = [record("sts", "AssumeRole", "{}"), broken, record("ec2", "Run", "{}")];
+    let text = file(&records);
+    assert_eq!((in_full(text.as_bytes()).other, in_full(text.as_bytes()).faults.len()), (1, 1));
+    assert_eq!(quickly(text.as_bytes()).other, 2);
+}
+
+/// Damage and mischief of every kind, from a seed.
+#[test]
+fn a_hundred_thousand_mutated_inputs() {
+    let mut rng = Rng::with_seed(10);
+    let mut shapes = shapes();
+    shapes.retain(|it| it.len() < 1_500);
+    shapes.extend((0..40).map(|_| record("ec2", "DescribeInstances", "{\"a\":[{\"b\":1}]}")));
+    for _ in 0..100_000 {
+        let count = rng.usize(1..5);
+        let mut records: Vec<String> =
+            (0..count).map(|_| shapes[rng.usize(..shapes.len())].clone()).collect();
+        let at = rng.usize(..count);
+        if rng.bool() {
+            let donor = shapes[rng.usize(..shapes.len())].clone();
+            records[at] = nested(&mut rng, &records[at], &donor);
+        }
+        let mut text = match rng.u8(..3) {
+            0 => file(&records),
+            1 => subscription(&records),
+            _ => records.join("\n"),
+        }
+        .into_bytes();
+        for _ in 0..rng.usize(..3) {
+            damage(&mut rng, &mut text);
+        }
+        compare(&text);
+    }
+}
+
+/// The record with another one somewhere inside.
+fn nested(rng: &mut Rng, record: &str, donor: &str) -> String {
+    let places: Vec<usize> = record.match_indices("\":").map(|(at, _)| at + 2).collect();
+    let at = places[rng.usize(..places.len())];
+    let inside = match rng.u8(..4) {
+        0 => donor.to_owned(),
+        1 => format!("[{{\"eventID\":\"1\"}},{donor},{{\"eventVersion\":\"1\"}}]"),
+        2 => json!(donor).to_string(),
+        _ => format!("{{\"eventName\":\"AssumeRole\",\"a\":[{donor},{donor}]}}"),
+    };
+    format!("{}{inside},\"k{}\":{}", &record[..at], rng.u8(..), &record[at..])
+}
+
+fn damage(rng: &mut Rng, text: &mut Vec<u8>) {
+    const PIECES: [&[u8]; 14] = [
+        b"\"",
+        b"\\",
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b",",
+        b" ",
+        b"\n",
+        b"\\\"",
+        b"\"eventName\":\"",
+        b"},{\"eventVersion\":\"",
+        b"}\"},{\"id\":\"",
+        b"AssumeRole\"",
+    ];
+    let at = rng.usize(..text.len().max(1));
+    let end = (at + rng.usize(1..40)).min(text.len());
+    match rng.u8(..5) {
+        0 => {
+            text.drain(at..end);
+        }
+        1 => {
+            let piece = text[at..end].to_vec();
+            let to = rng.usize(..=text.len());
+            text.splice(to..to, piece);
+        }
+        2 => text[at] = rng.u8(..),
+        3 => text.truncate(at),
+        _ => {
+            let piece = PIECES[rng.usize(..PIECES.len())];
+            text.splice(at..at, piece.iter().copied());
+        }
+    }
+}
+
+/// Nobody can make it slow: the time grows with the input, whatever is in it.
+#[test]
+fn no_shape_takes_more_than_linear_time() {
+    let nameless = "{\"eventVersion\":\"1\"},".to_owned();
+    let message = "{\"id\":\"1\",\"timestamp\":1,\"message\":\"{\\\"eventVersion\\\":\\\"1\\\"";
+    for (head, unit) in [
+        ("{\"Records\":[", nameless.as_str()),
+        ("{\"Records\":[", "{\"eventVersion\":\""),
+        ("{\"Records\":[", "{\"eventVersion\":\"1\",\"eventName\":\"x"),
+        ("{\"Records\":[", "{\"eventVersion\":\"1\",\"eventName\":\"x\"]},"),
+        ("{\"Records\":[", "{\"eventVersion\":\"1\",\"eventName\":\"x\",\"eventName\":\"y\"},"),
+        ("{\"Records\":[{\"eventVersion\":\"1\",\"eventName\":\"x\",\"a\":[", "[],{},"),
+        ("", "{\"eventVersion\":\"1\"}\n"),
+        ("{\"logEvents\":[", message),
+        ("{\"logEvents\":[", "{\"id\":\"1\",\"timestamp\":1,\"message\":\"{}\"},"),
+    ] {
+        let input = format!("{head}{}", unit.repeat((4 << 20) / unit.len()));
+        let start = std::time::Instant::now();
+        let found = quickly(input.as_bytes());
+        let took = start.elapsed();
+        println!("{took:>8.2?} {} faults: {unit}", found.faults.len() as u64 + found.more_faults);
+        assert!(took.as_secs_f32() < 5.0, "{took:?}: {unit}");
+    }
+}
