@@ -143,6 +143,26 @@ fn a_baseline_is_imported_and_shown() {
         assert_eq!(shown.out, run(["baseline", "show", file, role]).out);
         assert!(!shown.out.is_empty());
     }
+    let again = finish(emulator.rolewatch(&import).output().unwrap());
+    assert!(again.err.contains("are in table rolewatch (0 writes)"), "{}", again.err);
+    let listed = finish(emulator.rolewatch(&show).output().unwrap());
+    assert_eq!(listed.out, run(["baseline", "show", file]).out, "counts are not added twice");
+}
+
+/// Trust policies go into the table beside what is there, and only where they are news.
+#[test]
+fn trust_policies_are_imported_once() {
+    let emulator = Emulator::start();
+    emulator.table("rolewatch");
+    let details = fixture("authorization/prod.json");
+    let mut import = vec!["baseline", "import", "--table", "rolewatch"];
+    import.extend(["--trust", details.to_str().unwrap()]);
+    let first = finish(emulator.rolewatch(&import).output().unwrap());
+    assert_eq!(first.status, 0, "{}", first.err);
+    assert!(first.err.contains(" in table rolewatch: "), "{}", first.err);
+    assert!(first.err.contains("0 as remembered"), "{}", first.err);
+    let again = finish(emulator.rolewatch(&import).output().unwrap());
+    assert!(again.err.contains(": 0 new or changed, "), "{}", again.err);
 }
 
 /// A table that is not there holds everything up, and says so; then it is there.

@@ -97,7 +97,14 @@ async fn learned(
     names.people.extend(parts.people);
     names.parties.extend(parts.parties);
     names.ours.extend(parts.ours);
-    save(store, &WorkingSet::default(), names).await
+    let accounts = names.accounts.iter().map(|it| Key::Account(*it));
+    let people = names.people.iter().map(|it| Key::Person(it.clone()));
+    let parties = names.parties.iter().map(|it| Key::Party(it.clone()));
+    let ours = names.ours.iter().map(|it| Key::Ours(*it));
+    let keys: Vec<(Key, ())> =
+        accounts.chain(people).chain(parties).chain(ours).map(|key| (key, ())).collect();
+    let there = known(store, &keys, |key| key).await?;
+    save(store, &there, names).await
 }
 
 /// What trust policies say, beside what the table remembers of them.
