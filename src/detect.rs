@@ -154,6 +154,7 @@ fn fresh(state: &State<'_>, followed: &Followed<'_>, found: Found, mode: Mode) -
                 complete,
                 revision,
                 findings: decided.found.findings.clone(),
+                crossed: false,
             },
         });
     }
@@ -184,6 +185,8 @@ fn copy(
     let News { all, is_news } = News::of(&first.findings, found.findings);
     let again = Found { findings: all.clone(), surprise: found.surprise };
     let decided = match is_news {
+        // What was sent of this copy says that it is the first revision, as the other one does.
+        true if first.crossed && first.revision > 0 => Decision::again(state, event, again),
         true => Decision::of(state, event, again),
         false => Decision::nothing(again),
     };
@@ -202,6 +205,7 @@ fn copy(
             complete: true,
             revision,
             findings: all,
+            crossed: false,
         },
     });
     decided.into_judged(event, lineage, revision.max(1), true, changes)
@@ -633,7 +637,7 @@ fn refusal(event: &Event) -> Option<Change> {
         return None;
     }
     let (caller, role) = (it.call.principal.key()?, it.role()?.clone());
-    Some(Change::Refused { caller, role, time: it.call.time })
+    Some(Change::Refused { caller, role, time: it.call.time, mark: it.call.key.mark() })
 }
 
 /// What the record tells of the caller's name, if that is news.

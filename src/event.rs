@@ -66,6 +66,19 @@ pub enum EventKey {
     Digest([u8; 16]),
 }
 
+impl EventKey {
+    /// A short mark of the record, for telling it from the few others of one second: what is
+    /// remembered by it counts a record once, however often it is judged.
+    #[must_use]
+    pub fn mark(&self) -> u32 {
+        let digest = match self {
+            Self::Id(_, id) => Sha256::digest(id.to_string()),
+            Self::Digest(record) => Sha256::digest(record),
+        };
+        digest.iter().take(4).fold(0, |mark, byte| mark << 8 | u32::from(*byte))
+    }
+}
+
 /// The name of an API that is read. A type of its own, so that serde does not try to borrow it.
 pub type ApiName = &'static str;
 

@@ -1,12 +1,11 @@
 //! The working set: what is remembered between batches, shared by whoever judges and whoever
 //! refreshes it, and bounded.
 
-use std::collections::VecDeque;
-use std::hash::Hash;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+mod bounded;
 
-use dashmap::{DashMap, DashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use jiff::Timestamp;
 
 use crate::baseline::{Caller, RoleBaseline};
@@ -17,6 +16,8 @@ use crate::pipeline::Remember;
 use crate::state::{Clock, FirstCopy, Lost, Memory, Overlay, TraceBounds, Traces, Waiter};
 use crate::trust::{History, RoleKey};
 
+use bounded::{Fifo, Weighed};
+
 /// How much is remembered at most.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
@@ -26,7 +27,7 @@ pub struct Bounds {
     pub weight: usize,
     /// Records remembered for dropping duplicates, and calls for joining their copies.
     pub recent: usize,
-    /// Known accounts, known names of people, and known parties of trust policies.
+    /// Known accounts; as many of ours, names of people, and parties of trust policies.
     pub names: usize,
     /// Live sessions, and calls that wait for the record of theirs.
     pub traces: TraceBounds,
@@ -40,6 +41,13 @@ impl Bounds {
     const PER_RECENT: usize = 600;
     /// Bytes of a waiting call.
     const PER_WAITING: usize = 3_000;
+
+    /// The same room for a working set over a shared table: of what was changed, what the table
+    /// says is held beside it, so that only the difference is written.
+    #[must_use]
+    pub fn beside_a_table(self) -> Self {
+        Self { weight: self.weight / 2, names: self.names / 2, ..self }
+    }
 
     /// As much as finds room in so many bytes: nearly half of it for baselines, nearly half for
     /// live sessions, and the rest for what is kept for minutes.
@@ -76,12 +84,12 @@ pub struct WorkingSet {
     callers: Weighed<PrincipalKey, Caller>,
     seen: Fifo<EventKey, ()>,
     copies: Fifo<EventId, Arc<FirstCopy>>,
-    accounts: DashMap<AccountId, ()>,
-    people: DashSet<Arc<str>>,
+    accounts: Fifo<AccountId, ()>,
+    people: Fifo<Arc<str>, ()>,
     traces: Traces,
     trust: Weighed<RoleKey, History>,
-    parties: DashSet<Arc<str>>,
-    ours: DashSet<AccountId>,
+    parties: Fifo<Arc<str>, ()>,
+    ours: Fifo<AccountId, ()>,
     evicted: AtomicU64,
 }
 
@@ -101,12 +109,12 @@ impl WorkingSet {
             callers: Weighed::default(),
             seen: Fifo::default(),
             copies: Fifo::default(),
-            accounts: DashMap::new(),
-            people: DashSet::new(),
+            accounts: Fifo::default(),
+            people: Fifo::default(),
             traces: Traces::default(),
             trust: Weighed::default(),
-            parties: DashSet::new(),
-            ours: DashSet::new(),
+            parties: Fifo::default(),
+            ours: Fifo::default(),
             evicted: AtomicU64::new(0),
         }
     }
@@ -117,55 +125,42 @@ impl WorkingSet {
             .iter()
             .filter_map(|id| Some((id.clone(), Arc::clone(overlay.first_copy(id)?))))
             .collect();
-        for (id, copy) in copies {
-            self.copies.insert(id, copy, self.bounds.recent);
-        }
-        for key in overlay.seen {
-            self.seen.insert(key, (), self.bounds.recent);
-        }
-        for (role, baseline) in overlay.roles {
-            self.roles.insert(role, baseline);
-        }
-        for (key, caller) in overlay.callers {
-            self.callers.insert(key, caller);
-        }
-        for account in overlay.accounts {
-            if self.accounts.len() < self.bounds.names {
-                self.accounts.insert(account, ());
-            }
-        }
-        for name in overlay.people {
-            if self.people.len() < self.bounds.names {
-                self.people.insert(name);
-            }
-        }
-        for (role, history) in overlay.trust {
-            self.trust.insert(role, history);
-        }
-        for party in overlay.parties {
-            if self.parties.len() < self.bounds.names {
-                self.parties.insert(party);
-            }
-        }
-        for account in overlay.ours {
-            if self.ours.len() < self.bounds.names {
-                self.ours.insert(account);
-            }
-        }
-        self.traces.take_in(overlay.traces, self.bounds.traces);
-        let weight = self.bounds.weight;
-        let evicted = self.roles.evict(weight) + self.callers.evict(weight);
-        let evicted = evicted + self.trust.evict(weight);
-        self.evicted.fetch_add(evicted, Ordering::Relaxed);
+        copies.into_iter().for_each(|(id, copy)| self.copies.insert(id, copy));
+        overlay.seen.into_iter().for_each(|key| self.seen.insert(key, ()));
+        overlay.roles.into_iter().for_each(|(role, it)| self.roles.insert(role, it));
+        overlay.callers.into_iter().for_each(|(key, it)| self.callers.insert(key, it));
+        overlay.trust.into_iter().for_each(|(role, it)| self.trust.insert(role, it));
+        overlay.accounts.into_iter().for_each(|it| self.accounts.insert(it, ()));
+        overlay.people.into_iter().for_each(|it| self.people.insert(it, ()));
+        overlay.parties.into_iter().for_each(|it| self.parties.insert(it, ()));
+        overlay.ours.into_iter().for_each(|it| self.ours.insert(it, ()));
+        self.traces.take_in(overlay.traces);
     }
 
-    /// Roles, callers and trust policies that had to go for want of room.
+    /// Forgets what has no room, and counts what may be missed.
+    fn cut(&mut self) {
+        let Bounds { weight, recent, names, traces } = self.bounds;
+        // These are kept for minutes, and mostly over by then.
+        self.copies.cut(recent);
+        self.seen.cut(recent);
+        let evicted = self.roles.evict(weight)
+            + self.callers.evict(weight)
+            + self.trust.evict(weight)
+            + self.accounts.cut(names)
+            + self.people.cut(names)
+            + self.parties.cut(names)
+            + self.ours.cut(names);
+        self.evicted.fetch_add(evicted, Ordering::Relaxed);
+        self.traces.cut(traces);
+    }
+
+    /// Roles, callers, trust policies and names that had to go for want of room.
     #[must_use]
     pub fn evicted(&self) -> u64 {
         self.evicted.load(Ordering::Relaxed)
     }
 
-    /// Everything that had to go for want of room: roles, callers, sessions and waiting calls.
+    /// Everything that had to go for want of room: baselines, names, sessions and waiting calls.
     #[must_use]
     pub fn forgotten(&self) -> u64 {
         let Lost { sessions, waiting, unanswered: _ } = self.lost();
@@ -198,23 +193,21 @@ impl WorkingSet {
     /// Everything that is remembered, in order.
     #[must_use]
     pub fn parts(&self) -> Parts {
-        let mut accounts: Vec<_> = self.accounts.iter().map(|entry| *entry.key()).collect();
-        accounts.sort_unstable();
-        let copies = self.copies.order.iter();
+        let copies = self.copies.keys();
         Parts {
             roles: self.roles.sorted(),
             callers: self.callers.sorted(),
-            accounts,
-            people: sorted(&self.people),
-            recent: self.seen.order.iter().cloned().collect(),
+            accounts: self.accounts.sorted(),
+            people: self.people.sorted(),
+            recent: self.seen.keys().cloned().collect(),
             copies: copies.filter_map(|id| Some((id.clone(), self.first_copy(id)?))).collect(),
             sessions: self.traces.sessions.sorted(),
             waiting: self.traces.waiting.sorted(),
             places: self.traces.places.sorted(),
             clock: self.traces.clock.clone(),
             trust: self.trust.sorted(),
-            parties: sorted(&self.parties),
-            ours: sorted(&self.ours),
+            parties: self.parties.sorted(),
+            ours: self.ours.sorted(),
         }
     }
 
@@ -222,22 +215,22 @@ impl WorkingSet {
     #[must_use]
     pub fn of(parts: Parts) -> Self {
         let mut memory = Self::default();
-        let bounds = memory.bounds;
         parts.roles.into_iter().for_each(|(key, value)| memory.roles.insert(key, value));
         parts.callers.into_iter().for_each(|(key, value)| memory.callers.insert(key, value));
-        memory.accounts = parts.accounts.into_iter().map(|account| (account, ())).collect();
-        memory.people = parts.people.into_iter().collect();
-        parts.recent.into_iter().for_each(|key| memory.seen.insert(key, (), bounds.recent));
-        let copies = parts.copies.into_iter();
-        copies.for_each(|(id, copy)| memory.copies.insert(id, copy, bounds.recent));
+        parts.accounts.into_iter().for_each(|it| memory.accounts.insert(it, ()));
+        parts.people.into_iter().for_each(|it| memory.people.insert(it, ()));
+        parts.recent.into_iter().for_each(|key| memory.seen.insert(key, ()));
+        parts.copies.into_iter().for_each(|(id, copy)| memory.copies.insert(id, copy));
         let traces = &mut memory.traces;
         parts.sessions.into_iter().for_each(|(id, it)| traces.sessions.put(id, it));
         parts.waiting.into_iter().for_each(|(id, it)| traces.waiting.put(id, it));
         parts.places.into_iter().for_each(|(id, it)| traces.places.put(id, it));
         traces.clock = parts.clock;
         parts.trust.into_iter().for_each(|(key, value)| memory.trust.insert(key, value));
-        memory.parties = parts.parties.into_iter().collect();
-        memory.ours = parts.ours.into_iter().collect();
+        parts.parties.into_iter().for_each(|it| memory.parties.insert(it, ()));
+        parts.ours.into_iter().for_each(|it| memory.ours.insert(it, ()));
+        memory.copies.cut(memory.bounds.recent);
+        memory.seen.cut(memory.bounds.recent);
         memory
     }
 }
@@ -273,15 +266,14 @@ pub struct Parts {
     pub ours: Vec<AccountId>,
 }
 
-fn sorted<T: Eq + Hash + Ord + Clone>(set: &DashSet<T>) -> Vec<T> {
-    let mut all: Vec<T> = set.iter().map(|it| it.key().clone()).collect();
-    all.sort_unstable();
-    all
-}
-
 impl Remember for WorkingSet {
+    fn learn(&mut self, overlay: Overlay) {
+        self.take_in(overlay);
+    }
+
     fn commit(&mut self, overlay: Overlay) {
         self.take_in(overlay);
+        self.cut();
     }
 }
 
@@ -295,15 +287,15 @@ impl Memory for WorkingSet {
     }
 
     fn has_seen(&self, key: &EventKey) -> bool {
-        self.seen.entries.contains_key(key)
+        self.seen.contains(key)
     }
 
     fn first_copy(&self, shared_id: &EventId) -> Option<Arc<FirstCopy>> {
-        self.copies.entries.get(shared_id).map(|entry| Arc::clone(entry.value()))
+        self.copies.get(shared_id)
     }
 
     fn knows_account(&self, account: AccountId) -> bool {
-        self.accounts.contains_key(&account)
+        self.accounts.contains(&account)
     }
 
     fn is_person(&self, name: &str) -> bool {
@@ -324,130 +316,6 @@ impl Memory for WorkingSet {
 
     fn is_ours(&self, account: AccountId) -> bool {
         self.ours.contains(&account)
-    }
-}
-
-/// Something whose size in memory, and whose age, is known.
-trait Weight {
-    fn weight(&self) -> usize;
-    fn last_active(&self) -> Option<Timestamp>;
-}
-
-impl Weight for RoleBaseline {
-    fn weight(&self) -> usize {
-        Self::weight(self)
-    }
-
-    fn last_active(&self) -> Option<Timestamp> {
-        Self::last_active(self)
-    }
-}
-
-impl Weight for Caller {
-    fn weight(&self) -> usize {
-        Self::weight(self)
-    }
-
-    fn last_active(&self) -> Option<Timestamp> {
-        Self::last_active(self)
-    }
-}
-
-impl Weight for History {
-    fn weight(&self) -> usize {
-        Self::weight(self)
-    }
-
-    fn last_active(&self) -> Option<Timestamp> {
-        Self::last_active(self)
-    }
-}
-
-/// A map that knows what its values weigh together.
-#[derive(Debug)]
-struct Weighed<K: Eq + Hash, V> {
-    entries: DashMap<K, Arc<V>>,
-    weight: AtomicUsize,
-}
-
-impl<K: Eq + Hash, V> Default for Weighed<K, V> {
-    fn default() -> Self {
-        Self { entries: DashMap::new(), weight: AtomicUsize::new(0) }
-    }
-}
-
-impl<K: Eq + Hash + Ord + Clone, V: Weight> Weighed<K, V> {
-    fn get(&self, key: &K) -> Option<Arc<V>> {
-        self.entries.get(key).map(|entry| Arc::clone(entry.value()))
-    }
-
-    fn weight(&self) -> usize {
-        self.weight.load(Ordering::Relaxed)
-    }
-
-    fn insert(&self, key: K, value: Arc<V>) {
-        self.weight.fetch_add(value.weight(), Ordering::Relaxed);
-        if let Some(old) = self.entries.insert(key, value) {
-            self.weight.fetch_sub(old.weight(), Ordering::Relaxed);
-        }
-    }
-
-    fn sorted(&self) -> Vec<(K, Arc<V>)> {
-        let entries = self.entries.iter();
-        let mut all: Vec<_> =
-            entries.map(|entry| (entry.key().clone(), Arc::clone(entry.value()))).collect();
-        all.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        all
-    }
-
-    /// Once the weight is above `bound`, drops what was not active for longest until a tenth of
-    /// the bound is free, so that this is rare. Returns how many went.
-    fn evict(&self, bound: usize) -> u64 {
-        if self.weight() <= bound {
-            return 0;
-        }
-        let entries = self.entries.iter();
-        let mut by_age: Vec<_> =
-            entries.map(|entry| (entry.value().last_active(), entry.key().clone())).collect();
-        by_age.sort_unstable();
-        let target = bound - bound / 10;
-        let mut evicted = 0;
-        for (_, key) in by_age {
-            if self.weight() <= target {
-                break;
-            }
-            if let Some((_, value)) = self.entries.remove(&key) {
-                self.weight.fetch_sub(value.weight(), Ordering::Relaxed);
-                evicted += 1;
-            }
-        }
-        evicted
-    }
-}
-
-/// A map that forgets what came first.
-#[derive(Debug)]
-struct Fifo<K: Eq + Hash, V> {
-    entries: DashMap<K, V>,
-    order: VecDeque<K>,
-}
-
-impl<K: Eq + Hash, V> Default for Fifo<K, V> {
-    fn default() -> Self {
-        Self { entries: DashMap::new(), order: VecDeque::new() }
-    }
-}
-
-impl<K: Eq + Hash + Clone, V> Fifo<K, V> {
-    fn insert(&mut self, key: K, value: V, bound: usize) {
-        if self.entries.insert(key.clone(), value).is_none() {
-            self.order.push_back(key);
-        }
-        while self.order.len() > bound {
-            if let Some(oldest) = self.order.pop_front() {
-                self.entries.remove(&oldest);
-            }
-        }
     }
 }
 
@@ -474,5 +342,25 @@ mod tests {
         assert!(!memory.has_seen(&key(0)));
         assert!(memory.has_seen(&key(1)) && memory.has_seen(&key(100)));
         assert_eq!(memory.parts().recent.len(), 100);
+    }
+
+    #[test]
+    fn what_was_learned_for_a_batch_stays_for_the_batch_and_names_that_go_are_counted() {
+        let mut memory = WorkingSet::bounded(Bounds { weight: 1, names: 2, ..Bounds::default() });
+        let role: RoleArn = "arn:aws:iam::111122223333:role/a".parse().unwrap();
+        let mut overlay = Overlay::default();
+        overlay.roles.insert(role.clone(), Arc::default());
+        let other = "arn:aws:iam::111122223333:role/b".parse().unwrap();
+        overlay.roles.insert(other, Arc::default());
+        for account in ["111122223333", "444455556666", "777788889999"] {
+            overlay.accounts.insert(account.parse().unwrap());
+        }
+        memory.learn(overlay);
+        assert!(memory.role(&role).is_some() && memory.evicted() == 0);
+        assert!(memory.knows_account("777788889999".parse().unwrap()));
+        memory.commit(Overlay::default());
+        assert_eq!(memory.evicted(), 2, "a role and a name");
+        assert!(!memory.knows_account("111122223333".parse().unwrap()), "the first one went");
+        assert!(memory.knows_account("777788889999".parse().unwrap()));
     }
 }

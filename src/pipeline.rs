@@ -10,7 +10,8 @@
 //! waits for its topics; a replay's are ready at once and [`run_batch`] drives them without a
 //! runtime, so that both run the same order of steps.
 
-use std::convert::Infallible;
+mod alone;
+
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -25,6 +26,8 @@ use crate::detect::{Mode, Verdict, advance};
 use crate::event::Event;
 use crate::report::Report;
 use crate::state::{Change, Changes, Memory, Overlay, State};
+
+pub use alone::{Counted, MemoryAlone};
 
 /// Where alerts go one by one.
 pub trait Alerts {
@@ -120,6 +123,11 @@ pub struct Question<'a> {
 
 /// A memory that takes in what a batch has changed.
 pub trait Remember: Memory + Sized {
+    /// Takes in what a batch needs. It stays until the next commit, whatever room there is.
+    fn learn(&mut self, overlay: Overlay) {
+        self.commit(overlay);
+    }
+
     /// Takes in what a batch has changed.
     fn commit(&mut self, overlay: Overlay);
 }
@@ -255,7 +263,7 @@ async fn transact_by<M: Remember, T: Topics, D: DeadLetters, B: Baselines>(
     let saved = baselines.save(memory, &mut overlay).await;
     let was_crossed = saved.map_err(|cause| Failure { unit: 0, cause: Cause::Save(cause) })?;
     if was_crossed {
-        memory.commit(overlay.take_baselines());
+        memory.learn(overlay.take_baselines());
         let units = units.get(..done).unwrap_or(units);
         second_look(&decide, memory, units, (topics, baselines), report).await?;
     }
@@ -276,7 +284,9 @@ async fn informed<M: Remember, B: Baselines>(
     /// What is asked about once is not asked about again, so few rounds are more than two.
     const ROUNDS: usize = 8;
     let events: Vec<&Event> = units.iter().flat_map(|unit| unit.events).collect();
-    memory.commit(baselines.load(memory, &events).await?);
+    // Of a batch that failed, what it needed is still there.
+    memory.commit(Overlay::default());
+    memory.learn(baselines.load(memory, &events).await?);
     let mut judged = judge_all(decide, memory, units);
     for _ in 0..ROUNDS {
         let questions = questions(units, &judged.0);
@@ -284,7 +294,7 @@ async fn informed<M: Remember, B: Baselines>(
             break;
         }
         let Some(news) = baselines.confirm(memory, &questions).await? else { break };
-        memory.commit(news);
+        memory.learn(news);
         judged = judge_all(decide, memory, units);
     }
     Ok(judged)
@@ -326,14 +336,14 @@ async fn second_look<M: Remember, T: Topics, D, B: Baselines>(
         let Verdict::Judged(judged) = verdict else { continue };
         if judged.alerts().next().is_some() {
             judged.alerts().for_each(|alert| report.count_alert(alert.severity));
-            let folds = judged.changes.iter().filter(|it| matches!(it, Change::Fold { .. }));
-            state.apply(folds.cloned().collect());
+            let is_sent = |it: &&Change| matches!(it, Change::Fold { .. } | Change::SawCopy { .. });
+            state.apply(judged.changes.iter().filter(is_sent).cloned().collect());
         }
     }
     let mut overlay = state.into_overlay();
     let saved = baselines.save(memory, &mut overlay).await;
     saved.map_err(|cause| Failure { unit: 0, cause: Cause::Save(cause) })?;
-    memory.commit(overlay);
+    memory.learn(overlay);
     Ok(())
 }
 
@@ -469,30 +479,6 @@ impl<A: Alerts> Topics for OneByOne<'_, A> {
             self.0.publish(alert).map_err(|error| (at, error))?;
         }
         Ok(())
-    }
-}
-
-/// Where nothing but the count of what was lost is wanted.
-#[derive(Debug, Clone, Copy)]
-pub struct Counted;
-
-impl DeadLetters for Counted {
-    type Error = Infallible;
-
-    async fn bury(&mut self, _: usize, _: &[Lost]) -> Result<(), Infallible> {
-        Ok(())
-    }
-}
-
-/// Nothing outlives this process, or somebody else sees to it.
-#[derive(Debug, Clone, Copy)]
-pub struct MemoryAlone;
-
-impl Baselines for MemoryAlone {
-    type Error = Infallible;
-
-    async fn save(&mut self, _: &dyn Memory, _: &mut Overlay) -> Result<bool, Infallible> {
-        Ok(false)
     }
 }
 

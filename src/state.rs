@@ -62,6 +62,24 @@ pub struct FirstCopy {
     pub revision: u32,
     /// What was found.
     pub findings: Vec<Finding>,
+    /// Whether somebody judged another copy at the same time, and both said that theirs is the
+    /// first revision.
+    #[serde(skip)]
+    pub crossed: bool,
+}
+
+impl FirstCopy {
+    /// What is known of two copies that were judged at one time: of the one that tells more, with
+    /// what was found about either.
+    #[must_use]
+    pub fn join(&self, other: &Self) -> Self {
+        let rank = |it: &Self| (it.complete, it.revision);
+        let (more, less) = if rank(self) > rank(other) { (self, other) } else { (other, self) };
+        let mut joined = Self { revision: more.revision.max(less.revision), ..more.clone() };
+        let is_new = |it: &&Finding| more.findings.iter().all(|known| known.rule != it.rule);
+        joined.findings.extend(less.findings.iter().filter(is_new).cloned());
+        joined
+    }
 }
 
 /// What the copies of one call have in common.
@@ -172,6 +190,8 @@ pub enum Change {
         role: RoleArn,
         /// When.
         time: Timestamp,
+        /// The mark of the record that says so.
+        mark: u32,
     },
     /// An event of this time was judged.
     Reached(Timestamp),
@@ -256,15 +276,28 @@ pub struct Overlay {
     pub parties: BTreeSet<Arc<str>>,
     /// Accounts that were not known to be ours.
     pub ours: BTreeSet<AccountId>,
+    /// Copies that somebody else saved while this batch was judged.
+    crossed: Vec<(EventId, Arc<FirstCopy>)>,
 }
 
 impl Overlay {
-    /// Takes out the baselines, and leaves the rest.
+    /// Takes out the baselines, and what others have saved, and leaves the rest.
     #[must_use]
     pub fn take_baselines(&mut self) -> Self {
         let (roles, callers) = (std::mem::take(&mut self.roles), std::mem::take(&mut self.callers));
         let trust = std::mem::take(&mut self.trust);
-        Self { roles, callers, trust, ..Self::default() }
+        let crossed = std::mem::take(&mut self.crossed);
+        let copies = crossed.iter().map(|(id, _)| id.clone()).collect();
+        let copy_index = crossed.into_iter().collect();
+        Self { roles, callers, trust, copies, copy_index, ..Self::default() }
+    }
+
+    /// Puts the first copy that somebody else saved meanwhile in the place of this batch's.
+    pub fn cross(&mut self, shared_id: EventId, theirs: &FirstCopy) {
+        self.copies.retain(|it| *it != shared_id);
+        self.copy_index.remove(&shared_id);
+        let theirs = FirstCopy { crossed: true, ..theirs.clone() };
+        self.crossed.push((shared_id, Arc::new(theirs)));
     }
 
     /// A first copy that this batch has changed.
@@ -407,8 +440,8 @@ impl<'m> State<'m> {
             Change::SignedIn { caller, time, network } => {
                 self.caller_mut(caller).sign_in(time, network);
             }
-            Change::Refused { caller, role, time } => {
-                self.caller_mut(caller).denials.record(&role, time);
+            Change::Refused { caller, role, time, mark } => {
+                self.caller_mut(caller).denials.record(&role, time, mark);
             }
             Change::Reached(time) => {
                 self.clock.reach(time);

@@ -23,8 +23,8 @@
 //! an environment holds back are counts, the time of the last call, and new values where new
 //! values come all the time; it holds them back for six hours at most, and they are lost with it.
 //! An environment knows what others saved more than [`FRESH`] ago; before it raises an alert it
-//! knows all of it. Refusals are known at once, for one role refused to each of many environments
-//! is how an enumeration would hide.
+//! knows all of it. Callers are read as they are now, for one role refused to each of many
+//! environments, and one granted by yet another, is how an enumeration would hide.
 
 mod body;
 pub mod codec;
@@ -70,6 +70,14 @@ pub struct Item {
     pub body: Option<Body>,
 }
 
+impl Item {
+    /// Whether it counts as deleted.
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.until.is_some_and(|until| until < now)
+    }
+}
+
 /// An item to be written on a condition.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Write {
@@ -102,6 +110,9 @@ pub struct Page {
     pub items: Vec<Item>,
     /// What has to be asked for again. What is in neither is not there.
     pub unprocessed: Vec<Key>,
+    /// Whether that is so because an answer has no room for more, and not because the table is
+    /// too busy.
+    pub is_full: bool,
 }
 
 /// A table that several environments share.
@@ -164,6 +175,8 @@ pub struct Store<T> {
     confirmed: HashSet<Key>,
     opened: HashMap<crate::lineage::CallId, Opened>,
     tally: Tally,
+    /// Items known beside those that the memory holds, and at how many the next look at them is due.
+    room: usize,
     prune_above: usize,
 }
 
@@ -191,8 +204,16 @@ impl<T: Table> Store<T> {
             confirmed: HashSet::new(),
             opened: HashMap::new(),
             tally: Tally::default(),
-            prune_above: 50_000,
+            room: 0,
+            prune_above: 0,
         }
+        .with_room(50_000)
+    }
+
+    /// The same, with room to know of so many items beside those that the memory holds.
+    #[must_use]
+    pub fn with_room(self, room: usize) -> Self {
+        Self { room, prune_above: room, ..self }
     }
 
     /// Says what time it is, for telling what is out of date. Events have their own time.
@@ -219,30 +240,35 @@ impl<T: Table> Store<T> {
         memory: &dyn Memory,
         keys: &[Key],
     ) -> Result<Overlay, StoreError<T::Error>> {
-        let items = self.read(keys, true).await?;
+        let keys: BTreeSet<Key> = keys.iter().cloned().collect();
+        let keys: Vec<Key> = keys.into_iter().collect();
+        let items = self.read(&keys, true).await?;
         let mut overlay = Overlay::default();
-        self.take_in(memory, keys, items, true, &mut overlay);
+        self.take_in(memory, &keys, items, true, &mut overlay);
         Ok(overlay)
     }
 
-    /// Forgets what the memory does not hold any more, once there is much of it.
+    /// Forgets what the memory does not hold any more, once there is much of it: what was read
+    /// long ago, and if that is not enough, what was read just now.
     fn prune(&mut self, memory: &dyn Memory) {
         if self.known.len() <= self.prune_above {
             return;
         }
         let now = self.now;
-        self.known.retain(|key, known| {
-            let held = match key {
-                Key::Role(role) => memory.role(role).is_some(),
-                Key::Caller(caller) => memory.caller(caller).is_some(),
-                Key::Trust(role) => memory.trust(role).is_some(),
-                _ => false,
-            };
-            held || now.duration_since(known.at) < FRESH
-        });
+        let is_held = |key: &Key| match key {
+            Key::Role(role) => memory.role(role).is_some(),
+            Key::Caller(caller) => memory.caller(caller).is_some(),
+            Key::Trust(role) => memory.trust(role).is_some(),
+            _ => false,
+        };
+        let held = self.known.keys().filter(|key| is_held(key)).count();
+        self.known.retain(|key, known| is_held(key) || now.duration_since(known.at) < FRESH);
+        if self.known.len() > held + self.room {
+            self.known.retain(|key, _| is_held(key));
+        }
         let known = &self.known;
         self.due.retain(|(_, key)| known.contains_key(key));
-        self.prune_above = (self.known.len() * 2).max(50_000);
+        self.prune_above = self.known.len() + self.room;
     }
 }
 
@@ -270,9 +296,16 @@ impl<T: Table> Baselines for Store<T> {
         // All is read before any of it counts as known: the memory gets both or nothing.
         let soon_there = self.read(&soon, false).await?;
         let now_there = self.read(&now, true).await?;
+        // A history that was just read may tell which role was meant.
+        let known = |key: &Key| soon.contains(key) || !self.lacks(memory, key);
+        let mut told = needs::told_by(events, &now_there);
+        told.retain(|key| !known(key));
+        let told = Vec::from_iter(told);
+        let told_there = self.read(&told, false).await?;
         let mut overlay = Overlay::default();
         self.take_in(memory, &soon, soon_there, false, &mut overlay);
         self.take_in(memory, &now, now_there, true, &mut overlay);
+        self.take_in(memory, &told, told_there, false, &mut overlay);
         Ok(overlay)
     }
 

@@ -28,6 +28,10 @@ const AT_ONCE: usize = 32;
 /// How long one call may take, so that a connection that died in its sleep costs no more.
 const LONGEST_CALL: Duration = Duration::from_secs(5);
 
+/// Bytes from which on an answer may be incomplete for want of room: 1 MB of one partition, with
+/// what names and keys take.
+const FULL: usize = 900 << 10;
+
 /// How long to wait before the first further attempt, and at most.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -110,7 +114,9 @@ impl DynamoTable {
                 .expression_attribute_names("#k", "key")
                 .expression_attribute_values(":k", AttributeValue::S(beginning.to_owned()))
                 .set_exclusive_start_key(from);
-            let page = Box::pin(request.send()).await.map_err(|error| self.why(&error.into()))?;
+            // However many pages there are, each has to come.
+            let answer = tokio::time::timeout(LONGEST_CALL, Box::pin(request.send())).await;
+            let page = answer.map_err(|_| self.late())?.map_err(|error| self.why(&error.into()))?;
             for item in page.items.unwrap_or_default() {
                 let text = item.get("key").and_then(|key| key.as_s().ok());
                 if let Some(key) = text.and_then(|text| Key::role_of(text)) {
@@ -175,6 +181,11 @@ impl DynamoTable {
                 "the function's role may not use table {name}: it needs dynamodb:BatchGetItem and \
                  dynamodb:PutItem on it; "
             ),
+            Some("ValidationException")
+                if error.message().is_some_and(|it| it.contains("size")) =>
+            {
+                format!("an item has no room in table {name}, which is a bug of rolewatch; ")
+            }
             Some("ValidationException") => {
                 format!("table {name} has another form: its partition key is `key`, a string; ")
             }
@@ -228,7 +239,7 @@ impl Table for DynamoTable {
         let answer = match answer {
             Err(_) => return Err(self.late()),
             Ok(Err(error)) if is_throttled(error.code()) => {
-                return Ok(Page { items: Vec::new(), unprocessed: keys.to_vec() });
+                return Ok(Page { unprocessed: keys.to_vec(), ..Page::default() });
             }
             Ok(Err(error)) => return Err(self.why(&error.into())),
             Ok(Ok(answer)) => answer,
@@ -240,7 +251,9 @@ impl Table for DynamoTable {
             by_text.get(text).map(|key| (*key).clone())
         };
         let mut page = Page::default();
+        let mut size = 0;
         for item in answer.responses.iter().flat_map(HashMap::values).flatten() {
+            size += item.get("b").and_then(|it| it.as_b().ok()).map_or(0, |it| it.as_ref().len());
             if let Some(key) = known(item) {
                 page.items.push(self.item(key, item)?);
             }
@@ -248,6 +261,7 @@ impl Table for DynamoTable {
         let left = answer.unprocessed_keys.unwrap_or_default();
         let left = left.into_values().flat_map(|it| it.keys);
         page.unprocessed = left.filter_map(|key| known(&key)).collect();
+        page.is_full = size >= FULL;
         Ok(page)
     }
 

@@ -58,6 +58,8 @@ impl Work {
         let bounds = bytes.map_or_else(Bounds::default, |bytes| {
             Bounds::within(bytes.saturating_sub(FOR_A_BATCH).max(LEAST_MEMORY))
         });
+        let bounds = if store.is_some() { bounds.beside_a_table() } else { bounds };
+        let store = store.map(|store| store.with_room(bounds.names));
         Self { memory: WorkingSet::bounded(bounds), store, clients: BTreeMap::new() }
     }
 }

@@ -73,7 +73,6 @@ impl Caller {
         let mut merged = onto.clone();
         merged.join(self);
         merged.habits = self.habits.rebase(Some(&base.habits), Some(&onto.habits));
-        merged.denials = self.denials.rebase(&base.denials, &onto.denials);
         merged.folds = self.folds.rebase(&base.folds, &onto.folds);
         merged
     }

@@ -169,11 +169,14 @@ impl Table {
     #[must_use]
     pub fn rebase(&self, base: Option<&Self>, onto: &Self) -> Self {
         let before = |value: &str| base.and_then(|base| base.get(value)).copied();
+        // Else theirs was made anew, for the item was damaged or over, and lacks all of it.
+        let had_no_room =
+            onto.len() >= Self::CAPACITY || onto.evicted() > base.map_or(0, |base| base.evicted());
         let mut merged = onto.clone();
         for (value, mine) in self.values.iter() {
             let (before, theirs) = (before(value), onto.get(value));
-            if theirs.is_none() && before == Some(*mine) {
-                // They had no room for it, and nothing speaks for it since.
+            if had_no_room && theirs.is_none() && before == Some(*mine) {
+                // Nothing speaks for it since.
                 continue;
             }
             let more = mine.count.saturating_sub(before.map_or(0, |seen| seen.count));
@@ -269,6 +272,17 @@ mod tests {
         assert_eq!(table.get("always").unwrap().count, 1_000);
         assert_eq!(table.evicted(), 1_001 - Table::CAPACITY as u64);
         assert!(table.get("value 999").is_some() && table.get("value 0").is_none());
+    }
+
+    #[test]
+    fn what_somebody_made_anew_takes_nothing_away() {
+        let (mut base, mut theirs) = (Table::default(), Table::default());
+        (0..9).for_each(|n| base.learn(&format!("value {n}"), at(n)));
+        theirs.learn("value 3", at(9));
+        let merged = base.rebase(Some(&base), &theirs);
+        assert_eq!(merged.len(), 9);
+        (0..200).for_each(|n| theirs.learn(&format!("other {n}"), at(9 + n)));
+        assert_eq!(base.rebase(Some(&base), &theirs).get("value 0"), None, "it had no room there");
     }
 
     #[test]

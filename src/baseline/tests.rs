@@ -62,7 +62,7 @@ fn joining_callers_keeps_the_latest_name_and_all_refusals() {
     let caller = |name: &str, hours: i64, refused: &str| {
         let mut caller = Caller::default();
         caller.name(Label { time: at(hours), arn: None, name: Some(Text::clip(name)) });
-        caller.denials.record(&refused.parse().unwrap(), at(hours));
+        caller.denials.record(&refused.parse().unwrap(), at(hours), 1);
         caller.learn(&[(Dimension::Role, refused.to_owned())], at(hours));
         caller
     };

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::{Case, Finding, Ground, Rule, evidence, json};
-use crate::baseline::{Dimension, Habits, Seen, Table, Turnover};
+use crate::baseline::{Denials, Dimension, Habits, Seen, Table, Turnover};
 use crate::config::Comparison;
 use crate::event::{Assumption, CallerClass, Event, ExternalIdUse};
 use crate::id::AccountId;
@@ -17,7 +17,7 @@ const STEADY_DAYS: u32 = 5;
 /// How new ExternalIds come at most for the known one to be steady: one in eight.
 const STEADY_BITS: f64 = 3.0;
 /// Refusals of one role within [`PROBING_WINDOW`] from which they are more than a mistake.
-const PROBING: u32 = 5;
+const PROBING: u32 = Denials::PROBING;
 const PROBING_WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
 pub(super) const RULE: Rule = Rule {
@@ -162,9 +162,10 @@ fn suspected(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
     } else {
         return None;
     };
-    let before =
-        case.caller.map_or(0, |caller| caller.denials.of_role(role, it.call.time, PROBING_WINDOW));
-    let refusals = before.saturating_add(1);
+    // Where the record was judged before, in another environment, it is one of them already.
+    let mut denials = case.caller.map(|caller| caller.denials.clone()).unwrap_or_default();
+    denials.record(role, it.call.time, it.call.key.mark());
+    let refusals = denials.of_role(role, it.call.time, PROBING_WINDOW);
     let who = it.who();
     Some(Finding {
         rule: RULE.id.into(),

@@ -80,8 +80,8 @@ pub struct Traces {
 }
 
 impl Traces {
-    /// Takes in what a batch has changed, and forgets what is over or has no room.
-    pub fn take_in(&mut self, changes: TraceChanges, bounds: TraceBounds) {
+    /// Takes in what a batch has changed, or needs, and forgets what is over.
+    pub fn take_in(&mut self, changes: TraceChanges) {
         changes.sessions.into(&mut self.sessions);
         changes.waiting.into(&mut self.waiting);
         changes.places.into(&mut self.places);
@@ -93,6 +93,10 @@ impl Traces {
             self.lost.unanswered += unanswered as u64;
             self.places.expire(now);
         }
+    }
+
+    /// Forgets what has no room.
+    pub fn cut(&mut self, bounds: TraceBounds) {
         self.lost.sessions += self.sessions.evict(bounds.sessions);
         self.lost.waiting += self.waiting.evict(bounds.waiting);
         self.lost.waiting += self.places.evict(bounds.waiting);

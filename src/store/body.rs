@@ -106,10 +106,7 @@ impl Body {
                 joined.join(onto);
                 Self::Trust(Arc::new(joined))
             }
-            (Self::Copy(mine), Self::Copy(theirs)) => {
-                let rank = |it: &FirstCopy| (it.complete, it.revision);
-                if rank(mine) > rank(theirs) { self.clone() } else { onto.clone() }
-            }
+            (Self::Copy(mine), Self::Copy(theirs)) => Self::Copy(Arc::new(mine.join(theirs))),
             _ => self.clone(),
         }
     }

@@ -63,6 +63,12 @@ impl Key {
         format!("{head}#{}", hex(&Sha256::digest(&text)))
     }
 
+    /// Whether what was there before is needed for writing it once more. Sessions and copies are
+    /// mostly written once; whoever writes one again reads it again.
+    pub(super) fn is_changed(&self) -> bool {
+        !matches!(self, Self::Session(_) | Self::Copy(_))
+    }
+
     /// The role whose item stands under a key of the table.
     #[must_use]
     pub fn role_of(text: &str) -> Option<Self> {

@@ -1,9 +1,9 @@
 //! Which items judging an event needs. They follow from the event alone (and from the calls that
 //! wait for it), so that they are read before anything is judged.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use super::Key;
+use super::{Body, Item, Key};
 use crate::event::{Assumption, Event, Principal, PrincipalKey, PrincipalKind, TrustChange};
 use crate::lineage::{self, CallId, CredentialKey};
 use crate::pipeline::Question;
@@ -37,8 +37,8 @@ pub fn keys(memory: &dyn Memory, event: &Event) -> Vec<Key> {
 }
 
 /// What the writing of a policy is compared with: what was written before, and what is known of
-/// those whom the new one lets in. Where only an earlier record tells the role's ARN, its baseline
-/// is found once that one was read.
+/// those whom the new one lets in. Where only an earlier record tells the role's ARN, see also
+/// [`told_by`].
 fn of_writing(memory: &dyn Memory, it: &TrustChange) -> Vec<Key> {
     let role = RoleKey::written_by(it);
     let history = role.as_ref().and_then(|role| memory.trust(role));
@@ -56,17 +56,35 @@ fn of_writing(memory: &dyn Memory, it: &TrustChange) -> Vec<Key> {
 }
 
 /// The items that have to be known as they are now. Somebody who tries many roles is refused in
-/// many environments within seconds; what each has seen makes an enumeration only together. And a
-/// policy is compared with the one before, not with that of a minute ago.
+/// many environments within seconds; what each has seen makes an enumeration only together, and
+/// the role that is granted in the end may be granted in yet another one. A service tries none.
+/// And a policy is compared with the one before, not with that of a minute ago.
 #[must_use]
 pub fn urgent(event: &Event) -> Option<Key> {
     match event {
-        Event::Assumption(it) if !it.call.granted() => {
-            Some(Key::Caller(it.call.principal.key_or_unnamed()))
+        Event::Assumption(it) => {
+            let principal = &it.call.principal;
+            let is_service = principal.kind == PrincipalKind::Service && it.call.granted();
+            (!is_service).then(|| Key::Caller(principal.key_or_unnamed()))
         }
         Event::TrustChange(it) => RoleKey::written_by(it).map(Key::Trust),
-        Event::Assumption(_) | Event::SignIn(_) => None,
+        Event::SignIn(_) => None,
     }
+}
+
+/// The roles of which a policy was written by name alone, where what was just read tells their ARN.
+#[must_use]
+pub fn told_by(events: &[&Event], read: &[Item]) -> BTreeSet<Key> {
+    let mut told = BTreeSet::new();
+    for event in events {
+        let Event::TrustChange(it) = event else { continue };
+        let key = RoleKey::written_by(it).filter(|_| it.role.is_none()).map(Key::Trust);
+        let item = key.and_then(|key| read.iter().find(|item| item.key == key));
+        if let Some(Body::Trust(history)) = item.and_then(|item| item.body.as_ref()) {
+            told.extend(history.arn().cloned().map(Key::Role));
+        }
+    }
+    told
 }
 
 /// The items that an alert rests on, or that say that it was sent.

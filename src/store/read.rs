@@ -13,6 +13,7 @@ impl<T: Table> Store<T> {
         let known = self.known.get(key);
         let is_fresh = known.is_some_and(|it| self.now.duration_since(it.at) < FRESH);
         let was_evicted = |held: bool| !held && known.is_some_and(|it| it.base.is_some());
+        let lacks = |held: bool| !held && (!is_fresh || was_evicted(held));
         match key {
             Key::Role(role) => !is_fresh || was_evicted(memory.role(role).is_some()),
             Key::Caller(caller) => !is_fresh || was_evicted(memory.caller(caller).is_some()),
@@ -22,11 +23,11 @@ impl<T: Table> Store<T> {
             // Others may have been there too.
             Key::Place(_) => true,
             Key::Copy(id) => memory.first_copy(id).is_none(),
-            Key::Account(account) => !is_fresh && !memory.knows_account(*account),
-            Key::Person(name) => !is_fresh && !memory.is_person(name),
+            Key::Account(account) => lacks(memory.knows_account(*account)),
+            Key::Person(name) => lacks(memory.is_person(name)),
             Key::Trust(role) => !is_fresh || was_evicted(memory.trust(role).is_some()),
-            Key::Party(party) => !is_fresh && !memory.knows_party(party),
-            Key::Ours(account) => !is_fresh && !memory.is_ours(*account),
+            Key::Party(party) => lacks(memory.knows_party(party)),
+            Key::Ours(account) => lacks(memory.is_ours(*account)),
         }
     }
 
@@ -41,22 +42,23 @@ impl<T: Table> Store<T> {
         let mut left = keys.to_vec();
         let mut attempt = 0;
         while !left.is_empty() {
-            let mut again = Vec::new();
+            let (mut again, mut is_busy) = (Vec::new(), false);
             for page in left.chunks(MOST_KEYS) {
                 let page = self.table.get(page, consistent).await.map_err(StoreError::Table)?;
                 items.extend(page.items);
+                is_busy |= !page.unprocessed.is_empty() && !page.is_full;
                 again.extend(page.unprocessed);
             }
             self.tally.throttled += again.len() as u64;
-            // An answer may be full before it is complete: that is progress, and no throttling.
             let is_stuck = again.len() == left.len();
             left = again;
-            if !left.is_empty() && is_stuck {
+            if is_busy || is_stuck && !left.is_empty() {
                 if attempt == ATTEMPTS {
                     return Err(StoreError::Busy(left.len()));
                 }
                 self.table.pause(attempt).await.map_err(StoreError::Table)?;
-                attempt += 1;
+                // Where something comes it is worth waiting for the rest.
+                attempt = if is_stuck { attempt + 1 } else { 0 };
             }
         }
         Ok(items)
@@ -97,9 +99,8 @@ impl<T: Table> Store<T> {
         consistent: bool,
     ) -> Option<(Key, Body)> {
         let now = self.now;
-        let is_over = |item: &Item| item.until.is_some_and(|until| until < now);
         let version = item.as_ref().map_or(0, |item| item.version);
-        let body = item.filter(|item| !is_over(item)).and_then(|item| item.body);
+        let body = item.filter(|item| !item.is_over(now)).and_then(|item| item.body);
         let mine = held(memory, key);
         let known = self.known.get(key);
         if let Some(known) = known {
@@ -123,7 +124,8 @@ impl<T: Table> Store<T> {
             (None, theirs) => theirs.clone(),
             (Some(_), None) => None,
         };
-        self.known.insert(key.clone(), Known { version, at: now, base: body, due });
+        let base = body.filter(|_| key.is_changed());
+        self.known.insert(key.clone(), Known { version, at: now, base, due });
         merged.filter(|merged| mine.as_ref() != Some(merged)).map(|body| (key.clone(), body))
     }
 }

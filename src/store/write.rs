@@ -28,6 +28,8 @@ struct Draft {
     is_due: bool,
     /// Whether somebody else's was joined.
     is_joined: bool,
+    /// Whether nothing is left to be said: what is there says it.
+    is_settled: bool,
 }
 
 impl<T: Table> Store<T> {
@@ -43,10 +45,7 @@ impl<T: Table> Store<T> {
             Ok(written) => Ok(self.written(written, changes)),
             Err(error) => {
                 // Some of it may be there: what was known is out of date.
-                for key in keys {
-                    let stale = |known: &mut Known| known.at = Timestamp::MIN;
-                    self.known.entry(key).and_modify(stale);
-                }
+                keys.iter().for_each(|key| self.doubt(key));
                 Err(error)
             }
         }
@@ -74,8 +73,9 @@ impl<T: Table> Store<T> {
             let base = known.and_then(|known| known.base.clone());
             let body = base.as_ref().map_or_else(|| body.clone(), |base| body.rebase(None, base));
             if body.has_news_since(base.as_ref()) {
-                let expected = known.map_or(0, |known| known.version);
-                drafts.push(Draft { key, body, base, expected, is_due: false, is_joined: false });
+                // What is there is not remembered of all of them: then it is met, and joined.
+                let expected = known.filter(|_| key.is_changed()).map_or(0, |known| known.version);
+                drafts.push(Draft { base, ..Draft::once(key, body, expected) });
             }
         }
         let copies = changes.copies.iter().filter_map(|id| Some((id, changes.first_copy(id)?)));
@@ -92,8 +92,17 @@ impl<T: Table> Store<T> {
         let ours = changes.ours.iter().filter(|it| !memory.is_ours(**it));
         let known = accounts.chain(people.map(|it| Key::Person(it.clone())));
         let known = known.chain(parties.map(|it| Key::Party(it.clone())));
-        let known = known.chain(ours.map(|it| Key::Ours(*it)));
-        drafts.extend(known.map(|key| Draft::once(key, Body::Known, 0)));
+        for key in known.chain(ours.map(|it| Key::Ours(*it))) {
+            match self.known.get(&key) {
+                // The memory had no room for it.
+                Some(Known { base: Some(_), .. }) => {}
+                // None, or a damaged one.
+                known => {
+                    let expected = known.map_or(0, |known| known.version);
+                    drafts.push(Draft::once(key, Body::Known, expected));
+                }
+            }
+        }
         drafts
     }
 
@@ -112,7 +121,8 @@ impl<T: Table> Store<T> {
         let is_due = known.and_then(|known| known.due).is_some_and(|due| due <= self.now);
         if has_news || is_due {
             let (is_due, is_joined) = (!has_news, was_lost);
-            return Some(Draft { key, body, base, expected, is_due, is_joined });
+            let draft = Draft::once(key, body, expected);
+            return Some(Draft { base, is_due, is_joined, ..draft });
         }
         let wait = if body.has_counted_since(base.as_ref()) { SOON } else { LAZY };
         self.owe(key, wait);
@@ -147,14 +157,11 @@ impl<T: Table> Store<T> {
                 _ => false,
             };
             match (self.known.get(key), held(memory, key)) {
-                (Some(known), Some(body)) if !is_changing => drafts.push(Draft {
-                    key: key.clone(),
-                    body,
-                    base: known.base.clone(),
-                    expected: known.version,
-                    is_due: true,
-                    is_joined: false,
-                }),
+                (Some(known), Some(body)) if !is_changing => {
+                    let base = known.base.clone();
+                    let draft = Draft::once(key.clone(), body, known.version);
+                    drafts.push(Draft { base, is_due: true, ..draft });
+                }
                 (Some(_), Some(_)) => {}
                 // The memory had no room for it: its counts are lost.
                 _ => gone.push((*due, key.clone())),
@@ -183,8 +190,8 @@ impl<T: Table> Store<T> {
                 // More became known of an earlier call: whoever has its session gets that too.
                 None => {
                     let keys = session.keys.iter().copied().map(Key::Session);
-                    let is_there = |key: &Key| Some(self.known.get(key)?.base.is_some());
-                    keys.filter(|key| is_there(key) == Some(true)).collect()
+                    let is_there = |key: &Key| self.known.get(key).is_some_and(|it| it.version > 0);
+                    keys.filter(is_there).collect()
                 }
             };
             for key in keys {
@@ -212,25 +219,32 @@ impl<T: Table> Store<T> {
             let outcomes = self.table.put(&writes).await;
             let (mut conflicts, mut again) = (Vec::new(), Vec::new());
             for (draft, outcome) in left.into_iter().zip(outcomes) {
+                self.tally.conflicts += u64::from(matches!(outcome, Ok(Written::Conflict)));
+                self.tally.throttled += u64::from(matches!(outcome, Ok(Written::Throttled)));
                 match outcome {
                     Ok(Written::Done) => done.push(draft),
+                    // The batch does without it. It stays due, and is read before it is written.
+                    _ if draft.is_due => self.doubt(&draft.key),
                     Ok(Written::Conflict) => conflicts.push(draft),
                     Ok(Written::Throttled) => again.push(draft),
-                    // It stays due.
-                    Err(_) if draft.is_due => {}
                     Err(error) => return Err(StoreError::Table(error)),
                 }
             }
-            self.tally.conflicts += conflicts.len() as u64;
-            self.tally.throttled += again.len() as u64;
-            if !again.is_empty() {
+            // Who met somebody once joins at once; who meets somebody again waits, as they do.
+            if !again.is_empty() || attempt > 0 && !conflicts.is_empty() {
                 self.table.pause(attempt).await.map_err(StoreError::Table)?;
             }
             left = again;
             self.join(conflicts, &mut left, &mut done).await?;
         }
-        left.retain(|draft| !draft.is_due);
         if left.is_empty() { Ok(done) } else { Err(StoreError::Busy(left.len())) }
+    }
+
+    /// What was known of an item is out of date.
+    fn doubt(&mut self, key: &Key) {
+        if let Some(known) = self.known.get_mut(key) {
+            known.at = Timestamp::MIN;
+        }
     }
 
     /// Puts what met another version on top of that one.
@@ -240,10 +254,6 @@ impl<T: Table> Store<T> {
         left: &mut Vec<Draft>,
         done: &mut Vec<Draft>,
     ) -> Result<(), StoreError<T::Error>> {
-        let (known, conflicts): (Vec<_>, Vec<_>) =
-            conflicts.into_iter().partition(|draft| draft.body == Body::Known);
-        // Somebody else was the first to know.
-        done.extend(known);
         if conflicts.is_empty() {
             return Ok(());
         }
@@ -251,16 +261,16 @@ impl<T: Table> Store<T> {
         let items = self.read(&keys, true).await?;
         for draft in conflicts {
             let theirs = items.iter().find(|item| item.key == draft.key);
-            match theirs {
-                // The answer to an earlier attempt was lost on the way.
-                Some(it)
-                    if it.version == draft.expected + 1
-                        && it.body.as_ref() == Some(&draft.body) =>
-                {
-                    done.push(draft);
-                }
-                theirs => left.push(draft.onto(theirs)),
+            let is_mine = |it: &Item| {
+                it.version == draft.expected + 1 && it.body.as_ref() == Some(&draft.body)
+            };
+            // The answer to an earlier attempt was lost on the way.
+            if theirs.is_some_and(is_mine) {
+                done.push(draft);
+                continue;
             }
+            let draft = draft.onto(theirs, self.now);
+            if draft.is_settled { done.push(draft) } else { left.push(draft) }
         }
         Ok(())
     }
@@ -268,7 +278,7 @@ impl<T: Table> Store<T> {
     /// Notes what is in the table now. Returns whether somebody else's baseline was joined.
     fn written(&mut self, drafts: Vec<Draft>, changes: &mut Overlay) -> bool {
         let mut was_crossed = false;
-        for Draft { key, body, expected, is_joined, .. } in drafts {
+        for Draft { key, body, base, expected, is_joined, is_settled, .. } in drafts {
             match (&key, &body) {
                 (Key::Role(role), Body::Role(it)) if is_joined => {
                     changes.roles.insert(role.clone(), it.clone());
@@ -282,12 +292,26 @@ impl<T: Table> Store<T> {
                     changes.trust.insert(role.clone(), it.clone());
                     was_crossed = true;
                 }
+                (Key::Copy(id), _) if let Some(Body::Copy(theirs)) = &base => {
+                    changes.cross(id.clone(), theirs);
+                    was_crossed = true;
+                }
                 _ => {}
             }
-            let known = Known { version: expected + 1, at: self.now, base: Some(body), due: None };
+            let (version, base) =
+                if is_settled { (expected, base) } else { (expected + 1, Some(body.clone())) };
+            let wait = base
+                .as_ref()
+                .filter(|base| **base != body)
+                .map(|base| if body.has_counted_since(Some(base)) { SOON } else { LAZY });
+            let base = base.filter(|_| key.is_changed());
+            let known = Known { version, at: self.now, base, due: None };
             let earlier = self.known.insert(key.clone(), known);
             if let Some(due) = earlier.and_then(|known| known.due) {
-                self.due.remove(&(due, key));
+                self.due.remove(&(due, key.clone()));
+            }
+            if let Some(wait) = wait {
+                self.owe(key, wait);
             }
         }
         was_crossed
@@ -296,7 +320,8 @@ impl<T: Table> Store<T> {
 
 impl Draft {
     fn once(key: Key, body: Body, expected: u64) -> Self {
-        Self { key, body, base: None, expected, is_due: false, is_joined: false }
+        let (is_due, is_joined, is_settled) = (false, false, false);
+        Self { key, body, base: None, expected, is_due, is_joined, is_settled }
     }
 
     fn to_write(&self, now: Timestamp) -> Write {
@@ -305,14 +330,16 @@ impl Draft {
     }
 
     /// The same on top of what is there.
-    fn onto(self, theirs: Option<&Item>) -> Self {
+    fn onto(self, theirs: Option<&Item>, now: Timestamp) -> Self {
         let expected = theirs.map_or(0, |item| item.version);
-        let Some(onto) = theirs.and_then(|item| item.body.as_ref()) else {
+        let there = theirs.filter(|item| !item.is_over(now)).and_then(|item| item.body.as_ref());
+        let Some(onto) = there else {
             // It was deleted, or is damaged: all that is known of it stands.
             return Self { expected, base: None, ..self };
         };
         let body = self.body.rebase(self.base.as_ref(), onto);
-        Self { body, base: Some(onto.clone()), expected, is_joined: true, ..self }
+        let is_settled = !body.has_news_since(Some(onto));
+        Self { body, base: Some(onto.clone()), expected, is_joined: true, is_settled, ..self }
     }
 }
 

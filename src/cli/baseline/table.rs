@@ -166,7 +166,12 @@ async fn roles(
     role: Option<&str>,
 ) -> Result<Vec<(RoleArn, Arc<RoleBaseline>)>, TableError> {
     let mut roles = Vec::new();
+    let now = now();
     let mut add = |item: Item| {
+        // It may be deleted days later only.
+        if item.is_over(now) {
+            return;
+        }
         if let (Key::Role(arn), Some(Body::Role(baseline))) = (item.key, item.body) {
             roles.push((arn, baseline));
         }
