@@ -69,9 +69,7 @@ impl Mapping<'_> {
 
     /// How many records of a batch are done.
     fn invoke(&self, batch: &[Record]) -> usize {
-        let records: Vec<Value> = batch.iter().map(event).collect();
-        let payload = json!({ "Records": records }).to_string();
-        let answer = self.stub.invoke(payload, self.time);
+        let answer = self.stub.invoke(payload(batch), self.time);
         let failures = answer["batchItemFailures"].as_array().expect("a report of failures");
         let place = |failure: &Value| {
             let number = failure["itemIdentifier"].as_str().expect("a sequence number");
@@ -79,6 +77,12 @@ impl Mapping<'_> {
         };
         failures.iter().map(place).min().unwrap_or(batch.len())
     }
+}
+
+/// A batch as the function gets it.
+pub fn payload(batch: &[Record]) -> String {
+    let records: Vec<Value> = batch.iter().map(event).collect();
+    json!({ "Records": records }).to_string()
 }
 
 fn event(record: &Record) -> Value {

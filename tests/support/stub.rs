@@ -1,4 +1,5 @@
 //! A stub of the Lambda runtime API, of SNS and of SQS, on one port of this machine.
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -63,6 +64,13 @@ impl Stub {
         self.script.1.notify_all();
         let script = self.wait(|script| script.answers.len() > answers);
         serde_json::from_str(&script.answers[answers]).unwrap()
+    }
+
+    /// Hands out one invocation, and waits until it is taken.
+    pub fn offer(&self, payload: String, time: Duration) {
+        self.script().invocations.push_back((payload, time));
+        self.script.1.notify_all();
+        drop(self.wait(|script| script.invocations.is_empty()));
     }
 
     pub fn wait(&self, until: impl Fn(&Script) -> bool) -> MutexGuard<'_, Script> {
@@ -131,6 +139,7 @@ impl Stub {
             let waiting = |script: &mut Script| script.invocations.is_empty();
             let mut script = self.script.1.wait_while(self.script(), waiting).unwrap();
             let (payload, time) = script.invocations.pop_front().unwrap();
+            self.script.1.notify_all();
             let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + time;
             let lambda = format!(
                 "Lambda-Runtime-Aws-Request-Id: 1\r\nLambda-Runtime-Deadline-Ms: {}\r\n\
@@ -238,7 +247,9 @@ impl Running {
     pub fn ended(&mut self) -> (Option<i32>, Vec<serde_json::Value>) {
         let status = self.child.wait().unwrap().code();
         let text = self.lines.take().unwrap().join().unwrap();
-        (status, text.lines().map(|line| serde_json::from_str(line).expect(line)).collect())
+        // One that was killed may have begun another line.
+        let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        (status, lines.map(|line| serde_json::from_str(line).expect(line)).collect())
     }
 }
 
