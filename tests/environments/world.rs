@@ -1,23 +1,25 @@
 //! What outlives environments: a table, a topic, and what is known to be wrong with either.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use fastrand::Rng;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rolewatch::alert::Alert;
-use rolewatch::baseline::{Habits, Table as Values};
+use rolewatch::baseline::{Denials, Habits, Table as Values};
 use rolewatch::dead_letter::Lost;
 use rolewatch::pipeline::{DeadLetters, Topics};
-use rolewatch::store::{Body, Item, Key, Page, Table, Write, Written};
+use rolewatch::severity::Severity;
+use rolewatch::store::{Body, Item, Key, Page, Table, Told, Write, Written, codec};
 
 /// What a reader joins alerts by beside their id: whom and which rule they are about, and the
-/// role, but for enumerations, which are about many.
-pub type Kind = (String, String, String);
+/// role, but for enumerations, which are about many; and whether it is worth a look, and was
+/// granted.
+pub type Kind = (String, String, String, bool, bool);
 
 pub fn kinds(alert: &Alert) -> Vec<Kind> {
     let principal = &alert.principal;
@@ -29,11 +31,12 @@ pub fn kinds(alert: &Alert) -> Vec<Kind> {
         format!("{who} {:?}", principal.arn.as_ref().map(|it| it.as_str().to_owned()))
     };
     let role = alert.role.as_ref().map_or_else(String::new, |role| role.name.clone());
-    let kind = |rule: &str| {
+    let kind = |rule: &str, severity| {
         let role = if rule == "role_enumeration" { String::new() } else { role.clone() };
-        (who.clone(), role, rule.to_owned())
+        let is_grave = severity > Severity::Low;
+        (who.clone(), role, rule.to_owned(), is_grave, alert.outcome.granted)
     };
-    alert.findings.iter().map(|finding| kind(&finding.rule)).collect()
+    alert.findings.iter().map(|finding| kind(&finding.rule, finding.severity)).collect()
 }
 
 /// What is held against the invariants.
@@ -44,6 +47,8 @@ pub struct World {
     /// Every version of an item that a read which may be out of date can still return; the last
     /// one is what is there.
     pub items: HashMap<Key, Vec<Option<Item>>>,
+    /// Whether items are stored as bytes.
+    pub packs: bool,
     /// Alerts that subscribers received.
     pub received: BTreeSet<String>,
     /// And what they are about.
@@ -79,10 +84,16 @@ impl World {
                 return Written::Conflict;
             }
         }
-        if let Some(lost) = current.and_then(|item| lost(&item.body?, &write.body)) {
+        if let Some(lost) = current.and_then(|item| lost(&item.body?, &write.body, false)) {
             self.wrong.push(format!("writing {} lost {lost}", write.key.to_text()));
         }
         let Write { key, until, body, .. } = write.clone();
+        // What is read is what was stored of it; in some schedules, for packing takes long.
+        let stored = if self.packs { codec::decode(&key, &codec::encode(&body)) } else { Ok(body) };
+        let Ok(body) = stored else {
+            self.wrong.push(format!("what is written under {} is not read", key.to_text()));
+            return Written::Done;
+        };
         let item = Item { key: key.clone(), version: version + 1, until, body: Some(body) };
         self.items.entry(key).or_insert_with(|| vec![None]).push(Some(item));
         Written::Done
@@ -90,8 +101,9 @@ impl World {
 }
 
 /// What `new` does not tell of the facts of `old`: values and their days, where new ones do not
-/// come all the time; refusals, names, sign-ins; what alerts were sent.
-pub fn lost(old: &Body, new: &Body) -> Option<String> {
+/// come all the time; refusals, names, sign-ins; what alerts were sent; policies, sessions, places
+/// and copies. Some refusals may be held `back` while others of the role are known.
+pub fn lost(old: &Body, new: &Body, back: bool) -> Option<String> {
     match (old, new) {
         (Body::Role(old), Body::Role(new)) => {
             let mut joined = (**new).clone();
@@ -104,19 +116,68 @@ pub fn lost(old: &Body, new: &Body) -> Option<String> {
         (Body::Caller(old), Body::Caller(new)) => {
             let mut joined = (**new).clone();
             joined.join(old);
-            let refused = joined.denials.has_news_since(&new.denials);
-            if refused || joined.label() != new.label() || joined.folds.has_news_since(&new.folds) {
-                return Some("a refusal, its name, or that an alert was sent".to_owned());
+            if let Some(lost) = lost_refusal(&old.denials, &new.denials, back) {
+                return Some(format!("the refusal of {lost}"));
+            }
+            if joined.label() != new.label() || joined.folds.has_news_since(&new.folds) {
+                return Some("its name, or that an alert was sent".to_owned());
             }
             lost_habit(old.habits(), Some(new.habits()))
         }
         (Body::Told(old), Body::Told(new)) => {
-            let kept = |id| new.sessions.iter().any(|(known, _)| known == id);
-            let gone = old.sessions.iter().find(|(id, _)| !kept(id));
-            gone.map(|(id, _)| format!("session {id:?}"))
+            let sessions = new.sessions.iter().map(|(id, _)| id).collect::<BTreeSet<_>>();
+            let places = new.places.iter().map(|(id, _)| id).collect::<BTreeSet<_>>();
+            let mut gone =
+                old.sessions.iter().map(|(id, _)| id).filter(|id| !sessions.contains(id));
+            let session = gone.next().filter(|_| sessions.len() < Told::MOST);
+            let mut gone = old.places.iter().map(|(id, _)| id).filter(|id| !places.contains(id));
+            let place = gone.next().filter(|_| places.len() < Told::MOST);
+            session.or(place).map(|id| format!("what call {id:?} told"))
+        }
+        (Body::Trust(old), Body::Trust(new)) => {
+            let mut joined = (**new).clone();
+            joined.join(old);
+            (joined != **new).then(|| "a policy".to_owned())
+        }
+        (Body::Copy(old), Body::Copy(new)) => {
+            let kept = |rule: &str| new.findings.iter().any(|it| it.rule == rule);
+            let gone = old.findings.iter().find(|it| !kept(&it.rule));
+            gone.map(|it| format!("{} of a copy", it.rule))
         }
         _ => None,
     }
+}
+
+/// The refusals of each role, as they are stored.
+type Refused = BTreeMap<String, BTreeMap<Timestamp, BTreeSet<u32>>>;
+
+fn lost_refusal(old: &Denials, new: &Denials, back: bool) -> Option<String> {
+    let read = |it: &Denials| -> Refused {
+        serde_json::from_value(serde_json::to_value(it).unwrap()).unwrap()
+    };
+    let (old, new) = (read(old), read(new));
+    let nothing = BTreeMap::new();
+    for (role, old) in old {
+        let new = match new.get(&role) {
+            None if new.len() == Denials::ROLES => continue,
+            new => new.unwrap_or(&nothing),
+        };
+        for (time, marks) in old {
+            let is_past = new.len() == Denials::SECONDS && new.keys().next() > Some(&time);
+            let is_there = new.get(&time).is_some_and(|it| marks.is_subset(it));
+            let near = |minutes: i64| -> usize {
+                let most = SignedDuration::from_mins(minutes);
+                let near = new.iter().filter(|(at, _)| at.duration_since(time).abs() <= most);
+                near.map(|(_, marks)| marks.len()).sum()
+            };
+            // As many as any rule counts, and one just now: the next can wait for a minute.
+            let can_wait = back && near(5) >= 5 && near(1) > 0;
+            if !is_past && !is_there && !can_wait {
+                return Some(format!("{role} at {time}"));
+            }
+        }
+    }
+    None
 }
 
 fn lost_habit(old: &Habits, new: Option<&Habits>) -> Option<String> {
