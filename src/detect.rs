@@ -3,6 +3,7 @@
 mod follow;
 mod trusting;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::alert::{Alert, Message, is_about_caller};
@@ -14,6 +15,7 @@ use crate::event::{
     Assumption, Event, ExternalIdUse, Principal, PrincipalKind, SignIn, SignInKind,
 };
 use crate::finding::{Finding, Ground, worst};
+use crate::id::AccountId;
 use crate::lineage::Lineage;
 use crate::profile;
 use crate::rules::{self, Case};
@@ -136,7 +138,7 @@ fn fresh(state: &State<'_>, followed: &Followed<'_>, found: Found, mode: Mode) -
     let decided = Decision::of(state, event, found);
     let mut changes = Changes::new();
     if decided.teaches {
-        changes.extend(lessons(event, lineage));
+        changes.extend(lessons(state, event, lineage));
     }
     let revision = u32::from(decided.is_sent());
     let known = Known { revision, found: decided.found.clone(), mode };
@@ -147,14 +149,14 @@ fn fresh(state: &State<'_>, followed: &Followed<'_>, found: Found, mode: Mode) -
         let complete = it.call.principal.kind != PrincipalKind::AwsAccount;
         changes.push(Change::SawCopy {
             shared_id: shared_id.clone(),
-            copy: FirstCopy {
+            copy: Arc::new(FirstCopy {
                 call: SharedCall::of(it),
                 // Of a complete copy nobody will ask again.
                 surprise: decided.found.surprise.clone().filter(|_| !complete),
                 complete,
                 revision,
                 findings: decided.found.findings.clone(),
-            },
+            }),
         });
     }
     let mut judged = decided.into_judged(event, lineage, 1, false, changes);
@@ -196,13 +198,13 @@ fn copy(
     changes.extend(follow::remember(state, followed, Known { revision, found, mode }));
     changes.push(Change::SawCopy {
         shared_id: shared_id.clone(),
-        copy: FirstCopy {
+        copy: Arc::new(FirstCopy {
             call: first.call.clone(),
             surprise: None,
             complete: true,
             revision,
             findings: all,
-        },
+        }),
     });
     decided.into_judged(event, lineage, revision.max(1), true, changes)
 }
@@ -462,23 +464,22 @@ fn is_name_of(session_name: &str, own_name: Option<&str>) -> bool {
 }
 
 /// The event with all that the state knows of the call beside its record.
-fn completed(state: &State<'_>, event: &Event) -> Event {
+fn completed<'e>(state: &State<'_>, event: &'e Event) -> Cow<'e, Event> {
     trusting::with_proof(state, with_known_name(state, event))
 }
 
 /// The event with the caller's ARN and name, where this record does not tell them and an
 /// earlier one did.
-fn with_known_name(state: &State<'_>, event: &Event) -> Event {
+fn with_known_name<'e>(state: &State<'_>, event: &'e Event) -> Cow<'e, Event> {
+    let mut event = Cow::Borrowed(event);
     let principal = &event.call().principal;
     if principal.kind != PrincipalKind::AwsAccount || principal.arn.is_some() {
-        return event.clone();
+        return event;
     }
     let caller = principal.key().and_then(|key| state.caller(&key));
-    let Some(label) = caller.as_ref().and_then(|caller| caller.label()) else {
-        return event.clone();
-    };
-    let mut event = event.clone();
-    if let Event::Assumption(it) = &mut event {
+    if let Some(label) = caller.as_ref().and_then(|caller| caller.label())
+        && let Event::Assumption(it) = event.to_mut()
+    {
         it.call.principal.name.clone_from(&label.name);
         it.call.principal.arn.clone_from(&label.arn);
     }
@@ -561,7 +562,7 @@ fn telling_network(state: &State<'_>, event: &Event) -> String {
 
 /// What an event teaches when nothing is wrong with it. A refused call teaches nothing: whoever
 /// is refused could otherwise write the baseline.
-fn lessons(event: &Event, lineage: Option<&Lineage>) -> Changes {
+fn lessons(state: &State<'_>, event: &Event, lineage: Option<&Lineage>) -> Changes {
     let call = event.call();
     if !call.granted() {
         return Changes::new();
@@ -577,8 +578,10 @@ fn lessons(event: &Event, lineage: Option<&Lineage>) -> Changes {
                 time: call.time,
             }));
             let accounts = [call.principal.account, call.account];
-            changes.extend(accounts.into_iter().flatten().map(Change::KnowAccount));
-            changes.extend(people(it));
+            let news = |account: &AccountId| !state.knows_account(*account);
+            let accounts = accounts.into_iter().flatten().filter(news);
+            changes.extend(accounts.map(Change::KnowAccount));
+            changes.extend(people(state, it));
             changes
         }
         Event::SignIn(_) | Event::TrustChange(_) => {
@@ -588,7 +591,7 @@ fn lessons(event: &Event, lineage: Option<&Lineage>) -> Changes {
                 let (caller, network) = (caller.clone(), call.address.network());
                 changes.push(Change::SignedIn { caller, time: call.time, network });
             }
-            let values = vec![(Dimension::Call, call.name.to_owned())];
+            let values = vec![(Dimension::Call, call.name.into())];
             changes.push(Change::LearnCaller { caller, values, time: call.time });
             changes
         }
@@ -617,13 +620,14 @@ fn role_lesson(it: &Assumption, values: Vec<Value>) -> Changes {
 
 /// The names that a person goes by: their own, and an address that begins with it. Any other
 /// name in a session may be a colleague's.
-fn people(it: &Assumption) -> impl Iterator<Item = Change> {
+fn people(state: &State<'_>, it: &Assumption) -> impl Iterator<Item = Change> {
     let principal = &it.call.principal;
     let own = principal.name.as_ref();
     let address =
         it.session.name.as_ref().filter(|name| is_name_of(name.as_str(), own.map(Text::as_str)));
     let names = [own, address].into_iter().flatten().filter(|_| is_person(it));
-    names.map(|name| Change::KnowPerson(name.as_str().to_lowercase().into()))
+    let names = names.map(|name| name.as_str().to_lowercase());
+    names.filter(|name| !state.is_person(name)).map(|name| Change::KnowPerson(name.into()))
 }
 
 /// A refusal is remembered with the caller: trying many roles is told by it.

@@ -44,6 +44,8 @@ pub mod id;
 
 pub mod glob;
 
+pub mod map;
+
 pub mod severity;
 
 pub mod event;

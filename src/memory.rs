@@ -6,13 +6,13 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use dashmap::{DashMap, DashSet};
 use jiff::Timestamp;
 
 use crate::baseline::{Caller, RoleBaseline};
 use crate::event::{EventKey, PrincipalKey};
 use crate::id::{AccountId, EventId, RoleArn};
 use crate::lineage::{CallId, Place, Session};
+use crate::map::{SharedMap, SharedSet};
 use crate::pipeline::Remember;
 use crate::state::{Clock, FirstCopy, Lost, Memory, Overlay, TraceBounds, Traces, Waiter};
 use crate::trust::{History, RoleKey};
@@ -76,12 +76,12 @@ pub struct WorkingSet {
     callers: Weighed<PrincipalKey, Caller>,
     seen: Fifo<EventKey, ()>,
     copies: Fifo<EventId, Arc<FirstCopy>>,
-    accounts: DashMap<AccountId, ()>,
-    people: DashSet<Arc<str>>,
+    accounts: SharedMap<AccountId, ()>,
+    people: SharedSet<Arc<str>>,
     traces: Traces,
     trust: Weighed<RoleKey, History>,
-    parties: DashSet<Arc<str>>,
-    ours: DashSet<AccountId>,
+    parties: SharedSet<Arc<str>>,
+    ours: SharedSet<AccountId>,
     evicted: AtomicU64,
 }
 
@@ -101,12 +101,12 @@ impl WorkingSet {
             callers: Weighed::default(),
             seen: Fifo::default(),
             copies: Fifo::default(),
-            accounts: DashMap::new(),
-            people: DashSet::new(),
+            accounts: SharedMap::default(),
+            people: SharedSet::default(),
             traces: Traces::default(),
             trust: Weighed::default(),
-            parties: DashSet::new(),
-            ours: DashSet::new(),
+            parties: SharedSet::default(),
+            ours: SharedSet::default(),
             evicted: AtomicU64::new(0),
         }
     }
@@ -273,7 +273,7 @@ pub struct Parts {
     pub ours: Vec<AccountId>,
 }
 
-fn sorted<T: Eq + Hash + Ord + Clone>(set: &DashSet<T>) -> Vec<T> {
+fn sorted<T: Eq + Hash + Ord + Clone>(set: &SharedSet<T>) -> Vec<T> {
     let mut all: Vec<T> = set.iter().map(|it| it.key().clone()).collect();
     all.sort_unstable();
     all
@@ -366,13 +366,13 @@ impl Weight for History {
 /// A map that knows what its values weigh together.
 #[derive(Debug)]
 struct Weighed<K: Eq + Hash, V> {
-    entries: DashMap<K, Arc<V>>,
+    entries: SharedMap<K, Arc<V>>,
     weight: AtomicUsize,
 }
 
 impl<K: Eq + Hash, V> Default for Weighed<K, V> {
     fn default() -> Self {
-        Self { entries: DashMap::new(), weight: AtomicUsize::new(0) }
+        Self { entries: SharedMap::default(), weight: AtomicUsize::new(0) }
     }
 }
 
@@ -428,13 +428,13 @@ impl<K: Eq + Hash + Ord + Clone, V: Weight> Weighed<K, V> {
 /// A map that forgets what came first.
 #[derive(Debug)]
 struct Fifo<K: Eq + Hash, V> {
-    entries: DashMap<K, V>,
+    entries: SharedMap<K, V>,
     order: VecDeque<K>,
 }
 
 impl<K: Eq + Hash, V> Default for Fifo<K, V> {
     fn default() -> Self {
-        Self { entries: DashMap::new(), order: VecDeque::new() }
+        Self { entries: SharedMap::default(), order: VecDeque::new() }
     }
 }
 
@@ -465,7 +465,7 @@ mod tests {
         let mut memory = WorkingSet::bounded(Bounds { recent: 100, ..Bounds::default() });
         for n in 0..=100 {
             let mut state = State::over(&memory);
-            state.apply(vec![Change::Saw(key(n)), Change::Saw(key(n))]);
+            state.apply(&[Change::Saw(key(n)), Change::Saw(key(n))]);
             assert!(state.has_seen(&key(n)));
             let overlay = state.into_overlay();
             assert!(!memory.has_seen(&key(n)), "nothing reaches the memory before the commit");

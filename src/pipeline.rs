@@ -327,7 +327,7 @@ async fn second_look<M: Remember, T: Topics, D, B: Baselines>(
         if judged.alerts().next().is_some() {
             judged.alerts().for_each(|alert| report.count_alert(alert.severity));
             let folds = judged.changes.iter().filter(|it| matches!(it, Change::Fold { .. }));
-            state.apply(folds.cloned().collect());
+            state.apply(&folds.cloned().collect::<Changes>());
         }
     }
     let mut overlay = state.into_overlay();
@@ -418,7 +418,7 @@ fn replayed<'m, M: Remember>(memory: &'m M, judged: &[JudgedUnit]) -> State<'m> 
     let mut state = State::over(memory);
     for verdict in judged.iter().flat_map(|unit| &unit.verdicts).flatten() {
         if let Verdict::Judged(judged) = verdict {
-            state.apply(judged.changes.clone());
+            state.apply(&judged.changes);
         }
     }
     state

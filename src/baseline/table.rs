@@ -136,12 +136,12 @@ impl Table {
     }
 
     /// Takes in one call with the value.
-    pub fn learn(&mut self, value: &str, time: Timestamp) {
-        if let Some(seen) = self.values.get_mut(value) {
+    pub fn learn(&mut self, value: &Arc<str>, time: Timestamp) {
+        if let Some(seen) = self.values.get_mut(&**value) {
             seen.again(time);
             return;
         }
-        self.values.insert(value.into(), Seen::once(time));
+        self.values.insert(Arc::clone(value), Seen::once(time));
         if self.values.len() > Self::CAPACITY {
             self.evict(time);
         }
@@ -262,8 +262,8 @@ mod tests {
     fn a_full_table_drops_what_was_not_seen_for_longest() {
         let mut table = Table::default();
         for n in 0..1_000_i64 {
-            table.learn("always", at(n));
-            table.learn(&format!("value {n}"), at(n));
+            table.learn(&"always".into(), at(n));
+            table.learn(&format!("value {n}").into(), at(n));
         }
         assert_eq!(table.len(), Table::CAPACITY);
         assert_eq!(table.get("always").unwrap().count, 1_000);
@@ -275,7 +275,7 @@ mod tests {
     fn joining_full_tables_is_idempotent_and_commutative() {
         let table = |from: i64| {
             let mut table = Table::default();
-            (from..from + 100).for_each(|n| table.learn(&format!("value {n}"), at(n)));
+            (from..from + 100).for_each(|n| table.learn(&format!("value {n}").into(), at(n)));
             table
         };
         let joined = |a: &Table, b: &Table| {
@@ -295,8 +295,8 @@ mod tests {
     fn a_volatile_table_stays_volatile_when_its_values_are_evicted() {
         let (mut volatile, mut stable) = (Table::default(), Table::default());
         for n in 0..2_000_i64 {
-            volatile.learn(&format!("address {n}"), at(n));
-            stable.learn("office", at(n));
+            volatile.learn(&format!("address {n}").into(), at(n));
+            stable.learn(&"office".into(), at(n));
         }
         assert!(volatile.turnover().bits_of_new() < 0.5, "{:?}", volatile.turnover());
         assert!(stable.turnover().bits_of_new() > 6.0, "{:?}", stable.turnover());

@@ -165,7 +165,7 @@ fn woken_by(state: &mut State<'_>, changes: &Changes) -> BTreeSet<(Timestamp, Ca
             _ => {}
         }
     }
-    state.apply(changes.clone());
+    state.apply(changes);
     let waiting = keys.iter().flat_map(|key| state.waiting_under(key));
     let others = waiting.filter(|id| !own.contains(id));
     others.filter_map(|id| Some((state.waiter(&id)?.call.call.time, id))).collect()
@@ -232,7 +232,7 @@ fn known_copy(
         return None;
     }
     let findings = findings.to_vec();
-    let copy = FirstCopy { revision, findings, ..FirstCopy::clone(&first) };
+    let copy = Arc::new(FirstCopy { revision, findings, ..FirstCopy::clone(&first) });
     Some(Change::SawCopy { shared_id, copy })
 }
 

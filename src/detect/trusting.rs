@@ -1,6 +1,7 @@
 //! Trust policies beside their use: what a writing changes, what a grant proves, and what is
 //! remembered of both.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -48,10 +49,11 @@ pub(super) fn entry(state: &State<'_>, it: &Assumption) -> Option<Entry> {
 
 /// The event with what the grant itself proves: where every way in demands a second factor,
 /// there was one. Of a caller whose record does tell, the record is believed.
-pub(super) fn with_proof(state: &State<'_>, mut event: Event) -> Event {
-    if let Event::Assumption(it) = &mut event
+pub(super) fn with_proof<'e>(state: &State<'_>, mut event: Cow<'e, Event>) -> Cow<'e, Event> {
+    if let Event::Assumption(it) = &*event
         && it.call.mfa == Mfa::Unknown
         && entry(state, it).is_some_and(|it| it.proves_mfa())
+        && let Event::Assumption(it) = event.to_mut()
     {
         it.call.mfa = Mfa::Present;
     }
