@@ -22,6 +22,7 @@ mod entry;
 mod evaluate;
 mod history;
 mod json;
+mod keys;
 mod operand;
 mod operator;
 mod principal;
