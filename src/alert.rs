@@ -288,7 +288,7 @@ fn title(event: &Event, findings: &[Finding], becomes_normal: bool) -> String {
             Target::Root { .. } | Target::Unknown => format!("{} by {who}", it.call.name),
         },
         Event::TrustChange(it) => {
-            format!("{} of {} by {who}", it.call.name, inline(it.role_name.as_str()))
+            format!("{} of {} by {who}", it.call.name, it.display_role())
         }
         Event::SignIn(it) => format!("{} by {who}", it.call.name),
     };

@@ -23,6 +23,7 @@ mod evaluate;
 mod history;
 mod json;
 mod keys;
+mod narrow;
 mod operand;
 mod operator;
 mod principal;

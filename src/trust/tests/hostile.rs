@@ -167,7 +167,7 @@ fn every_form_of_a_principal_is_read() {
             "arn:aws:iam::111122223333:user/a/alice",
             "arn:aws:sts::111122223333:assumed-role/R/s",
             "arn:aws:sts::111122223333:federated-user/f",
-            "AROAEXAMPLEEXAMPLE123 (deleted)",
+            "the unique id AROAEXAMPLEEXAMPLE123",
             "the identity provider accounts.google.com",
             "the service ec2.amazonaws.com",
         ]

@@ -22,9 +22,11 @@ fn kept_and_shown(condition: &Value) -> String {
     };
     let (policy, other) = (read(&statement), read(&without));
     let world = World {
+        time: "2026-03-02T09:00:00Z".parse().unwrap(),
         role_account: None,
         standing: &|_| Standing::Stranger,
         knows_party: &|_| false,
+        knows_id: &|_| false,
     };
     let stored = serde_json::to_string(&policy).unwrap();
     let found = [
