@@ -17,6 +17,7 @@ mod compare;
 mod condition;
 mod context;
 mod demand;
+mod describe;
 mod door;
 mod entry;
 mod evaluate;
@@ -40,6 +41,7 @@ pub use compare::{Before, Difference, Standing, World, compare, is_understood, t
 pub use condition::Condition;
 pub use context::{Known, Request};
 pub use demand::{Demand, Guard, MfaDemand};
+pub use describe::describe;
 pub use door::{Door, Who, doors};
 pub use entry::{Entry, Named};
 pub use evaluate::{Admission, Answer};

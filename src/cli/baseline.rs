@@ -2,13 +2,18 @@
 
 pub(super) mod import;
 
+use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::{Exit, say};
 use crate::baseline::describe;
+use crate::id::RoleArn;
 use crate::local::baseline_file;
 use crate::memory::WorkingSet;
+use crate::state::Memory;
+use crate::trust::{self, RoleKey};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -50,13 +55,32 @@ fn show(file: &Path, role: Option<&str>) -> Exit {
         Err(exit) => return exit,
     };
     let mut text = String::new();
-    for (arn, baseline) in memory.roles() {
-        match role {
-            None => text.push_str(&(describe::in_a_line(&arn, &baseline) + "\n")),
-            Some(role) if role == arn.as_str() || role == arn.name() => {
-                text.push_str(&describe::in_full(&arn, &baseline));
+    let is_meant = |arn: &RoleArn| role.is_none_or(|it| it == arn.as_str() || it == arn.name());
+    let roles = memory.roles();
+    for (arn, baseline) in roles.iter().filter(|(arn, _)| is_meant(arn)) {
+        let trust = RoleKey::of(arn).and_then(|key| memory.trust(&key));
+        match (role, trust) {
+            (None, _) => text.push_str(&(describe::in_a_line(arn, baseline) + "\n")),
+            (Some(_), trust) => {
+                text.push_str(&describe::in_full(arn, baseline));
+                text.push_str(&trust.map(|it| trust::describe(&it)).unwrap_or_default());
             }
-            Some(_) => {}
+        }
+    }
+    // Roles that were never taken, of which a policy was written or imported.
+    let learned: HashSet<RoleKey> = roles.iter().filter_map(|(arn, _)| RoleKey::of(arn)).collect();
+    for (key, history) in memory.trust_policies() {
+        let is_meant = match history.arn() {
+            Some(arn) => is_meant(arn),
+            None => role.is_none_or(|it| it.eq_ignore_ascii_case(key.name())),
+        };
+        if learned.contains(&key) || !is_meant {
+            continue;
+        }
+        let name = history.arn().map_or_else(|| key.to_string(), ToString::to_string);
+        let _ = writeln!(text, "{name}: no use of it was learned, and its trust policy is known");
+        if role.is_some() {
+            text.push_str(&trust::describe(&history));
         }
     }
     if let (Some(role), true) = (role, text.is_empty()) {
