@@ -125,7 +125,11 @@ impl Comparison<'_> {
         old: impl Iterator<Item = &'d Door>,
     ) -> Option<Vec<Difference>> {
         let lost = |old: &Door| -> Vec<Difference> {
-            let kept = |it: &&Demand| door.demands.iter().any(|mine| mine.implies(it));
+            // A name that made a narrower door of a wide one is told by who came through it.
+            let kept = |it: &&Demand| {
+                (it.names_callers() && old.who.is_one())
+                    || door.demands.iter().any(|mine| mine.implies(it))
+            };
             old.demands.iter().filter(|it| !kept(it)).map(|it| self.lost(door, it)).collect()
         };
         let worst = |lost: &Vec<Difference>| lost.iter().filter_map(|it| it.severity).max();

@@ -242,6 +242,17 @@ impl Demand {
         }
     }
 
+    /// Whether it says which users, roles or accounts it is met by.
+    #[must_use]
+    pub fn names_callers(&self) -> bool {
+        let is_name = matches!(self.key.as_str(), "aws:principalarn" | "aws:principalaccount");
+        let is_positive = matches!(
+            self.test,
+            Test::String { negated: false, .. } | Test::Arn { negated: false, .. }
+        );
+        is_name && is_positive && self.strictness == Strictness::Firm
+    }
+
     /// How many seconds ago the second factor may have been used, where that is limited.
     #[must_use]
     pub fn max_age(&self) -> Option<f64> {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::condition::{Condition, date};
+use super::condition::date;
 use super::demand::{Demand, Guard, MfaDemand, Strictness};
 use super::operand::Operand;
 use super::operator::{Relation, Test};
@@ -62,10 +62,22 @@ pub fn doors(policy: &TrustPolicy) -> Vec<Door> {
             if !statement.actions.include(who.ask()) || is_denied {
                 continue;
             }
-            let mut demands = demands.clone();
-            demands.extend(policy.statements.iter().filter_map(|deny| demand_of(deny, &who)));
+            let denied: Vec<Demand> =
+                policy.statements.iter().filter_map(|deny| demand_of(deny, &who)).collect();
+            // Whoever a `Deny` of all others names is who is left.
+            let names = denied.iter().filter(|it| it.names_callers());
+            let mut left = names.fold(vec![who.clone()], |wide, it| {
+                wide.iter().flat_map(|who| who.narrowed(&it.test, &it.operands)).collect()
+            });
+            left.dedup();
+            let demands: Vec<Demand> = demands.iter().cloned().chain(denied).collect();
             let is_unclear = !statement.notes.is_empty();
-            doors.push(Door { statement: at, who, demands, is_unclear });
+            doors.extend(left.into_iter().map(|who| Door {
+                statement: at,
+                who,
+                demands: demands.clone(),
+                is_unclear,
+            }));
         }
     }
     doors
@@ -198,23 +210,18 @@ impl Who {
             Principals::Only(named) => named.iter().map(Self::of).collect(),
             Principals::AllBut(spared) => vec![Self::AnybodyBut(spared.clone())],
         };
-        let narrowing = statement.conditions.iter().filter(|it| {
-            let firm = !it.operator.holds_without_key() && it.operator.set.is_none();
-            let test = &it.operator.test;
-            let positive = matches!(test, Test::String { .. } | Test::Arn { .. });
-            firm && positive
-                && matches!(it.key.as_str(), "aws:principalarn" | "aws:principalaccount")
-        });
-        narrowing.fold(wide, |wide, condition| {
-            wide.iter().flat_map(|who| who.narrowed(condition)).collect()
+        let narrowing = statement.conditions.iter().filter(|it| it.operator.set.is_none());
+        let names = narrowing.filter_map(Demand::of_allow).filter(Demand::names_callers);
+        names.fold(wide, |wide, it| {
+            wide.iter().flat_map(|who| who.narrowed(&it.test, &it.operands)).collect()
         })
     }
 
     /// Those of these who bear one of the names of a condition: ARNs, patterns of them, or
     /// accounts.
-    fn narrowed(&self, condition: &Condition) -> Vec<Self> {
+    fn narrowed(&self, test: &Test, names: &[Operand]) -> Vec<Self> {
         let by_name = |name: &Operand| {
-            let name = pattern_of(condition, name.as_text()?)?;
+            let name = pattern_of(test, name.as_text()?)?;
             match (self, name.parse::<AccountId>()) {
                 (Self::Account(own), Ok(account)) if *own != account => None,
                 (Self::Arn(arn), Ok(account)) => {
@@ -230,7 +237,6 @@ impl Who {
         };
         match self {
             Self::Anybody | Self::AnybodyBut(_) | Self::Account(_) | Self::Arn(_) => {
-                let names = &condition.operands;
                 if names.iter().any(|it| it.as_text().is_none_or(|it| it.contains("${"))) {
                     return vec![self.clone()];
                 }
@@ -342,9 +348,9 @@ impl Who {
 /// A value of `aws:PrincipalArn` as a pattern. To an operator that knows no wildcards a `*` is a
 /// character, which no principal's ARN has. To one for ARNs it ends at the next colon, so that
 /// one before the account hides no other account, and what stands there says nothing.
-fn pattern_of(condition: &Condition, value: &str) -> Option<String> {
+fn pattern_of(test: &Test, value: &str) -> Option<String> {
     let parts: Vec<&str> = value.splitn(6, ':').collect();
-    match (&condition.operator.test, parts.as_slice()) {
+    match (test, parts.as_slice()) {
         (Test::String { like: false, .. }, _) if value.contains(['*', '?']) => None,
         (Test::Arn { .. }, [_, partition, service, _, account, resource])
             if [partition, service].iter().any(|it| it.contains(['*', '?'])) =>
