@@ -532,7 +532,12 @@ fn fold_key(state: &State<'_>, event: &Event, findings: &[Finding]) -> FoldKey {
 fn opened(event: &Event, findings: &[Finding]) -> String {
     let Event::TrustChange(it) = event else { return String::new() };
     let account = it.call.account.map(|it| it.to_string()).unwrap_or_default();
-    let found: Vec<&str> = findings.iter().map(|it| it.summary.as_str()).collect();
+    // The summary tells the head of what was opened, the evidence more of it.
+    let told = |it: &Finding| {
+        let opened = it.evidence.get("opened").map(ToString::to_string).unwrap_or_default();
+        format!("{} {opened}", it.summary)
+    };
+    let found: Vec<String> = findings.iter().map(told).collect();
     format!("{account} {} {}", it.role_name.as_str(), found.join(" "))
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::id::{AccessKeyId, AccountId, Address, EventId, ExternalId, RoleArn, UniqueId, hex};
-use crate::text::Text;
+use crate::text::{Text, inline};
 
 pub use principal::{CallerClass, Credential, Principal, PrincipalKey, PrincipalKind};
 
@@ -313,6 +313,17 @@ pub struct TrustChange {
     pub role_id: Option<UniqueId>,
     /// The new trust policy, where there is one.
     pub policy: Option<PolicyDocument>,
+}
+
+impl TrustChange {
+    /// The role's name for a sentence; a damaged record may lack it.
+    #[must_use]
+    pub fn display_role(&self) -> String {
+        match self.role_name.as_str() {
+            "" => "a role that the record does not name".to_owned(),
+            name => inline(name),
+        }
+    }
 }
 
 /// The ways in which trust changes.

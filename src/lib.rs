@@ -54,11 +54,11 @@ pub mod trust;
 
 pub mod authorization;
 
-pub mod starter;
-
 pub mod lineage;
 
 pub mod config;
+
+pub mod starter;
 
 pub mod json;
 

@@ -195,6 +195,12 @@ impl WorkingSet {
         self.roles.sorted()
     }
 
+    /// All roles of which a trust policy is remembered, in order.
+    #[must_use]
+    pub fn trust_policies(&self) -> Vec<(RoleKey, Arc<History>)> {
+        self.trust.sorted()
+    }
+
     /// Everything that is remembered, in order.
     #[must_use]
     pub fn parts(&self) -> Parts {

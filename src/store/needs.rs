@@ -40,7 +40,7 @@ pub fn keys(memory: &dyn Memory, event: &Event) -> Vec<Key> {
 /// those whom the new one lets in. Where only an earlier record tells the role's ARN, its baseline
 /// is found once that one was read.
 fn of_writing(memory: &dyn Memory, it: &TrustChange) -> Vec<Key> {
-    let role = RoleKey::written_by(it);
+    let role = RoleKey::of_change(it);
     let history = role.as_ref().and_then(|role| memory.trust(role));
     let arn = it.role.clone().or_else(|| history?.arn().cloned());
     let mut keys: Vec<Key> = arn.map(Key::Role).into_iter().collect();
@@ -64,7 +64,7 @@ pub fn urgent(event: &Event) -> Option<Key> {
         Event::Assumption(it) if !it.call.granted() => {
             Some(Key::Caller(it.call.principal.key_or_unnamed()))
         }
-        Event::TrustChange(it) => RoleKey::written_by(it).map(Key::Trust),
+        Event::TrustChange(it) => RoleKey::of_change(it).map(Key::Trust),
         Event::Assumption(_) | Event::SignIn(_) => None,
     }
 }

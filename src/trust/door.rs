@@ -1,13 +1,16 @@
 //! Doors: whom the statements of a policy let in, and what they demand of them.
 
+use jiff::Timestamp;
+
+use super::condition::date;
 use super::demand::{Demand, Guard, MfaDemand, Strictness};
 use super::operand::Operand;
-use super::operator::Test;
+use super::operator::{Relation, Test};
 use super::principal::{ArnParts, Principals, Trusted, account_of, host_of};
 use super::{Ask, Effect, Statement, TrustPolicy};
 use crate::glob::Glob;
 use crate::id::{AccountId, UniqueId};
-use crate::text::{Text, inline};
+use crate::text::{Text, inline, listed};
 
 /// Somebody that a statement lets in.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,8 +36,9 @@ pub enum Who {
     Account(AccountId),
     /// A user, role or session, or several by a pattern.
     Arn(Text),
-    /// A user or role that was deleted: nobody.
-    Gone(UniqueId),
+    /// A user or role of which only the unique id is told, and not the account. IAM takes it in a
+    /// request, and writes it itself in place of a principal that was deleted.
+    Id(UniqueId),
     /// A service.
     Service(Text),
     /// An identity provider's people or workloads.
@@ -54,13 +58,26 @@ pub fn doors(policy: &TrustPolicy) -> Vec<Door> {
         let demands: Vec<Demand> =
             statement.conditions.iter().filter_map(Demand::of_allow).collect();
         for who in Who::of_statement(statement) {
-            if !statement.actions.include(who.ask()) {
+            let is_denied = policy.statements.iter().any(|it| it.denies_all_of(&who));
+            if !statement.actions.include(who.ask()) || is_denied {
                 continue;
             }
-            let mut demands = demands.clone();
-            demands.extend(policy.statements.iter().filter_map(|deny| demand_of(deny, &who)));
+            let denied: Vec<Demand> =
+                policy.statements.iter().filter_map(|deny| demand_of(deny, &who)).collect();
+            // Whoever a `Deny` of all others names is who is left.
+            let names = denied.iter().filter(|it| it.names_callers());
+            let mut left = names.fold(vec![who.clone()], |wide, it| {
+                wide.iter().flat_map(|who| who.narrowed(&it.test, &it.operands)).collect()
+            });
+            left.dedup();
+            let demands: Vec<Demand> = demands.iter().cloned().chain(denied).collect();
             let is_unclear = !statement.notes.is_empty();
-            doors.push(Door { statement: at, who, demands, is_unclear });
+            doors.extend(left.into_iter().map(|who| Door {
+                statement: at,
+                who,
+                demands: demands.clone(),
+                is_unclear,
+            }));
         }
     }
     doors
@@ -93,6 +110,15 @@ fn demand_of(deny: &Statement, who: &Who) -> Option<Demand> {
     }
 }
 
+impl Statement {
+    /// Whether it keeps out, whatever they bring with them, all who come through a door.
+    fn denies_all_of(&self, who: &Who) -> bool {
+        let is_plain = self.conditions.is_empty() && self.notes.is_empty();
+        let denies = self.effect == Effect::Deny && self.actions.include(who.ask());
+        is_plain && denies && denied(&self.principals, who).0
+    }
+}
+
 /// Whether a `Deny` is about all, and about some, of those who come through a door.
 fn denied(principals: &Principals, who: &Who) -> (bool, bool) {
     match principals {
@@ -116,6 +142,20 @@ impl Door {
         self.demands.iter().any(|it| it.guard == guard && it.narrows())
     }
 
+    /// Whether it was open until a time, and that has come.
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.demands.iter().any(|it| {
+            let is_end = matches!(it.test, Test::Date(Relation::Less | Relation::AtMost));
+            let ends = it.operands.iter().map(|end| end.as_text().and_then(date));
+            is_end
+                && it.key == "aws:currenttime"
+                && it.strictness == Strictness::Firm
+                && ends.map(|end| end.is_some_and(|end| end < now)).reduce(|a, b| a && b)
+                    == Some(true)
+        })
+    }
+
     /// How strictly MFA is demanded.
     #[must_use]
     pub fn mfa(&self) -> MfaDemand {
@@ -128,6 +168,28 @@ impl Door {
     }
 }
 
+impl Door {
+    /// What is demanded of those who come through, and by which statement they do.
+    #[must_use]
+    pub fn terms(&self, policy: &TrustPolicy) -> String {
+        let matters =
+            |it: &&Demand| it.narrows() || it.guard == Guard::Deny || it.test.is_negated();
+        let demands: Vec<String> =
+            self.demands.iter().filter(matters).map(Demand::display).collect();
+        let with = match demands.as_slice() {
+            [] if self.demands.is_empty() => "without any condition".to_owned(),
+            [] => "without a condition that keeps anybody out".to_owned(),
+            some => format!("with {}", listed(some, "and")),
+        };
+        let mfa = match self.mfa() {
+            MfaDemand::IfPresent => " (of a long-term key no MFA)",
+            MfaDemand::None | MfaDemand::Firm => "",
+        };
+        let doubt = if self.is_unclear { ", which was not understood in full" } else { "" };
+        format!("{with}{mfa} by {}{doubt}", policy.name_of(self.statement))
+    }
+}
+
 impl Who {
     /// The principal alone.
     #[must_use]
@@ -136,7 +198,7 @@ impl Who {
             Trusted::Anybody => Self::Anybody,
             Trusted::Account(account) => Self::Account(*account),
             Trusted::Arn(arn) => Self::Arn(arn.clone()),
-            Trusted::Id(id) => Self::Gone(id.clone()),
+            Trusted::Id(id) => Self::Id(id.clone()),
             Trusted::Service(name) => Self::Service(name.clone()),
             Trusted::Federated(provider) => Self::Federated(provider.clone()),
             Trusted::Other { .. } => Self::Other(trusted.display()),
@@ -148,32 +210,29 @@ impl Who {
             Principals::Only(named) => named.iter().map(Self::of).collect(),
             Principals::AllBut(spared) => vec![Self::AnybodyBut(spared.clone())],
         };
-        let narrowing = statement.conditions.iter().filter_map(|it| {
-            let firm = !it.operator.holds_without_key() && it.operator.set.is_none();
-            let test = &it.operator.test;
-            let positive = matches!(test, Test::String { .. } | Test::Arn { .. });
-            let names = matches!(it.key.as_str(), "aws:principalarn" | "aws:principalaccount");
-            (firm && positive && names).then_some(it.operands.as_slice())
-        });
-        narrowing
-            .fold(wide, |wide, names| wide.iter().flat_map(|who| who.narrowed(names)).collect())
+        let narrowing = statement.conditions.iter().filter(|it| it.operator.set.is_none());
+        let names = narrowing.filter_map(Demand::of_allow).filter(Demand::names_callers);
+        names.fold(wide, |wide, it| {
+            wide.iter().flat_map(|who| who.narrowed(&it.test, &it.operands)).collect()
+        })
     }
 
-    /// Those of these who bear one of the names: ARNs, patterns of them, or accounts.
-    fn narrowed(&self, names: &[Operand]) -> Vec<Self> {
+    /// Those of these who bear one of the names of a condition: ARNs, patterns of them, or
+    /// accounts.
+    fn narrowed(&self, test: &Test, names: &[Operand]) -> Vec<Self> {
         let by_name = |name: &Operand| {
-            let name = name.as_text()?;
+            let name = pattern_of(test, name.as_text()?)?;
             match (self, name.parse::<AccountId>()) {
                 (Self::Account(own), Ok(account)) if *own != account => None,
                 (Self::Arn(arn), Ok(account)) => {
                     (account_of(arn.as_str()) == Some(account)).then(|| self.clone())
                 }
                 (_, Ok(account)) => Some(Self::Account(account)),
-                (Self::Account(own), Err(_)) => Self::pattern_in(*own, name),
+                (Self::Account(own), Err(_)) => Self::pattern_in(*own, &name),
                 (Self::Arn(arn), Err(_)) => {
-                    Glob::new(name).matches(arn.as_str()).then(|| self.clone())
+                    Glob::new(&name).matches(arn.as_str()).then(|| self.clone())
                 }
-                (_, Err(_)) => Some(Self::Arn(Text::clip(name))),
+                (_, Err(_)) => Some(Self::Arn(Text::clip(&name))),
             }
         };
         match self {
@@ -196,6 +255,7 @@ impl Who {
             return None;
         }
         let head = pattern.split(':').take(4).collect::<Vec<_>>().join(":");
+        let head = if head.contains(['*', '?']) { "arn:aws:iam:" } else { &head };
         Some(Self::Arn(Text::clip(&format!("{head}:{account}:{}", parts.resource))))
     }
 
@@ -224,7 +284,11 @@ impl Who {
     /// Whether it is one principal rather than many.
     #[must_use]
     pub fn is_one(&self) -> bool {
-        matches!(self, Self::Arn(arn) if !arn.as_str().contains(['*', '?']))
+        match self {
+            Self::Arn(arn) => !arn.as_str().contains(['*', '?']),
+            Self::Id(_) => true,
+            _ => false,
+        }
     }
 
     /// Whether everybody of `other` is certainly among these.
@@ -235,7 +299,7 @@ impl Who {
         }
         let is_aws = matches!(
             other,
-            Self::Anybody | Self::AnybodyBut(_) | Self::Account(_) | Self::Arn(_) | Self::Gone(_)
+            Self::Anybody | Self::AnybodyBut(_) | Self::Account(_) | Self::Arn(_) | Self::Id(_)
         );
         match (self, other) {
             (Self::Anybody, _) => is_aws,
@@ -265,18 +329,35 @@ impl Who {
             Self::Anybody => "anybody".to_owned(),
             Self::AnybodyBut(spared) => {
                 let spared: Vec<String> = spared.iter().map(Trusted::display).collect();
-                format!("anybody but {}", spared.join(" and "))
+                format!("anybody but {}", listed(&spared, "and"))
             }
             Self::Account(account) => format!("the whole account {account}"),
             Self::Arn(arn) if self.is_one() => inline(arn.as_str()),
+            Self::Arn(arn) if arn.as_str() == "*" => "anybody".to_owned(),
             Self::Arn(arn) => format!("everybody like {}", inline(arn.as_str())),
-            Self::Gone(id) => format!("{id}, which was deleted"),
+            Self::Id(id) => format!("the unique id {id}"),
             Self::Service(name) => format!("the service {}", inline(name.as_str())),
             Self::Federated(provider) => {
                 format!("the identity provider {}", inline(host_of(provider.as_str())))
             }
             Self::Other(other) => other.clone(),
         }
+    }
+}
+
+/// A value of `aws:PrincipalArn` as a pattern. To an operator that knows no wildcards a `*` is a
+/// character, which no principal's ARN has. To one for ARNs it ends at the next colon, so that
+/// one before the account hides no other account, and what stands there says nothing.
+fn pattern_of(test: &Test, value: &str) -> Option<String> {
+    let parts: Vec<&str> = value.splitn(6, ':').collect();
+    match (test, parts.as_slice()) {
+        (Test::String { like: false, .. }, _) if value.contains(['*', '?']) => None,
+        (Test::Arn { .. }, [_, partition, service, _, account, resource])
+            if [partition, service].iter().any(|it| it.contains(['*', '?'])) =>
+        {
+            Some(format!("arn:aws:iam::{account}:{resource}"))
+        }
+        _ => Some(value.to_owned()),
     }
 }
 

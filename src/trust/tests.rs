@@ -2,4 +2,5 @@
 
 mod hostile;
 mod naive;
+mod secrets;
 mod verdicts;

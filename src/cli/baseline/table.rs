@@ -1,5 +1,6 @@
 //! `rolewatch baseline … --table`
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -7,11 +8,10 @@ use jiff::Timestamp;
 
 use super::super::{Exit, say};
 use super::import::changes_of;
-use super::tell;
+use super::{Known, tell};
 use crate::authorization::AuthorizedRole;
 use crate::aws::Aws;
 use crate::aws::dynamodb::{DynamoTable, TableError};
-use crate::baseline::RoleBaseline;
 use crate::id::RoleArn;
 use crate::memory::{Parts, WorkingSet};
 use crate::pipeline::{Baselines, Remember};
@@ -151,8 +151,8 @@ async fn save(
 /// Prints the roles of the table, or one of them.
 pub(super) async fn show(aws: &Aws, name: &str, role: Option<&str>) -> Exit {
     let mut table = table(aws, name);
-    match roles(&mut table, role).await {
-        Ok(roles) => tell(&format!("table {name}"), role, &roles),
+    match known_of(&mut table, role).await {
+        Ok(known) => tell(&format!("table {name}"), role, &known),
         Err(error) => {
             say(format_args!("rolewatch: {error}"));
             Exit::Usage
@@ -160,23 +160,29 @@ pub(super) async fn show(aws: &Aws, name: &str, role: Option<&str>) -> Exit {
     }
 }
 
-/// The role with this ARN, or all roles: a name may be that of roles in many accounts.
-async fn roles(
-    table: &mut DynamoTable,
-    role: Option<&str>,
-) -> Result<Vec<(RoleArn, Arc<RoleBaseline>)>, TableError> {
-    let mut roles = Vec::new();
+/// The role with this ARN, or all roles: a name may be that of roles in many accounts. The trust
+/// policies are read of the roles that are asked for.
+async fn known_of(table: &mut DynamoTable, role: Option<&str>) -> Result<Known, TableError> {
+    let mut known = Known { roles: Vec::new(), trust: BTreeMap::new() };
     let mut add = |item: Item| {
         if let (Key::Role(arn), Some(Body::Role(baseline))) = (item.key, item.body) {
-            roles.push((arn, baseline));
+            known.roles.push((arn, baseline));
         }
     };
     match role.and_then(|role| role.parse().ok()) {
         Some(arn) => table.one(&Key::Role(arn)).await?.into_iter().for_each(add),
         None => table.scan(Key::ROLES, &mut add).await?,
     }
-    roles.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(roles)
+    known.roles.sort_by(|a, b| a.0.cmp(&b.0));
+    let is_meant = |arn: &RoleArn| role.is_some_and(|it| it == arn.as_str() || it == arn.name());
+    let meant = known.roles.iter().filter(|(arn, _)| is_meant(arn));
+    for key in meant.filter_map(|(arn, _)| RoleKey::of(arn)) {
+        let item = table.one(&Key::Trust(key.clone())).await?;
+        if let Some(Body::Trust(history)) = item.and_then(|item| item.body) {
+            known.trust.insert(key, history);
+        }
+    }
+    Ok(known)
 }
 
 fn table(aws: &Aws, name: &str) -> DynamoTable {
