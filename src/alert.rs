@@ -5,6 +5,7 @@ pub mod chat;
 mod mitre;
 mod native;
 pub mod ocsf;
+pub mod plain;
 pub mod shorten;
 pub mod table;
 pub mod text;

@@ -98,6 +98,15 @@ pub fn escape_json_line(json: &str) -> String {
     safe
 }
 
+/// The text without the two characters that SQS refuses and JSON does not escape; the control
+/// characters that it refuses as well are escaped in all that rolewatch sends. SNS would take
+/// them, and drop the message on its way to a queue.
+#[must_use]
+pub fn deliverable(text: String) -> String {
+    const REFUSED: [char; 2] = ['\u{FFFE}', '\u{FFFF}'];
+    if text.contains(REFUSED) { text.replace(REFUSED, "\u{FFFD}") } else { text }
+}
+
 /// `1 record`, `2 records`.
 #[must_use]
 pub fn plural(count: u64, one: &str, many: &str) -> String {
