@@ -7,10 +7,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{
-    Decision, Found, Judged, Late, Mode, News, Verdict, completed, find, judge, role_lesson,
-    surprise,
-};
+use super::teach::role_lesson;
+use super::{Decision, Found, Judged, Late, Mode, News, Verdict, completed, find, judge, surprise};
 use crate::baseline::Dimension;
 use crate::config::Config;
 use crate::event::{Assumption, Event, PrincipalKind, SignInKind};
