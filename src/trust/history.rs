@@ -32,7 +32,8 @@ impl RoleKey {
     /// The key of a role.
     #[must_use]
     pub fn new(account: AccountId, name: &str) -> Self {
-        Self(format!("{account}/{}", name.to_lowercase()).into())
+        let name = if name.is_ascii() { name.to_ascii_lowercase() } else { name.to_lowercase() };
+        Self(format!("{account}/{name}").into())
     }
 
     /// The key of a role by its ARN.
