@@ -61,11 +61,12 @@ pub trait DeadLetters {
     /// Why they were not taken.
     type Error;
 
-    /// Takes what was lost of the unit at `unit` in the batch.
+    /// Takes what was lost of the unit at `unit` in the batch; it stands for `more` records that
+    /// were lost beside it.
     ///
     /// # Errors
     /// A failure that can pass: the unit has to come again.
-    async fn bury(&mut self, unit: usize, lost: &[Lost]) -> Result<(), Self::Error>;
+    async fn bury(&mut self, unit: usize, lost: &[Lost], more: u64) -> Result<(), Self::Error>;
 }
 
 /// What outlives this process, where there is something.
@@ -333,7 +334,7 @@ async fn deliver<T: Topics, D: DeadLetters, B>(
         }
         publish(judged.get(from..=at).unwrap_or_default(), from, topics).await?;
         if !is_whole {
-            let buried = letters.bury(at, &unit.lost).await;
+            let buried = letters.bury(at, &unit.lost, unit.more_lost).await;
             buried.map_err(|cause| Failure { unit: at, cause: Cause::Bury(cause) })?;
         }
         from = at + 1;

@@ -232,7 +232,7 @@ impl Baselines for Port {
 impl DeadLetters for Port {
     type Error = &'static str;
 
-    async fn bury(&mut self, _: usize, lost: &[Lost]) -> Result<(), &'static str> {
+    async fn bury(&mut self, _: usize, lost: &[Lost], _: u64) -> Result<(), &'static str> {
         if self.fails() {
             self.note(Fault::NotBuried);
             return Err("the queue is away");

@@ -178,6 +178,7 @@ impl Function {
         while let Some(rest) = arrived.get(done..).filter(|rest| !rest.is_empty()) {
             if !std::mem::take(&mut is_first) && Instant::now() >= times.publish {
                 tracing::warn!(done, of = arrived.len(), "time is up: the rest comes again");
+                metrics.publish_failures += 1;
                 return Some(done);
             }
             let unpacked = unpack_some(rest, &work.begun, times);

@@ -125,6 +125,10 @@ fn topics(list: Option<&str>, faults: &mut Vec<String>) -> Vec<Topic> {
             Err(fault) => faults.push(format!("ROLEWATCH_TOPICS: {fault}")),
         }
     }
+    if topics.is_empty() && faults.is_empty() {
+        // Nobody would receive what counts as sent.
+        faults.push(format!("ROLEWATCH_TOPICS: `{list}` names no topic"));
+    }
     topics
 }
 
@@ -220,5 +224,9 @@ mod tests {
         let arn = "arn:aws:dynamodb:eu-central-1:111122223333:table/rolewatch";
         let kept = read(&[("ROLEWATCH_TOPICS", TOPIC), ("ROLEWATCH_TABLE", arn)]).unwrap();
         assert_eq!(kept.table.as_deref(), Some(arn));
+        for nobody in [",", " , "] {
+            let faults = read(&[("ROLEWATCH_TOPICS", nobody)]).unwrap_err();
+            assert!(faults[0].contains("names no topic"), "{faults:?}");
+        }
     }
 }

@@ -240,7 +240,9 @@ fn attributes(alert: &Alert) -> Vec<(&'static str, &'static str, String)> {
     let rules: Vec<&str> = alert.findings.iter().map(|finding| &*finding.rule).collect();
     let role = alert.role.as_ref();
     let account = role.and_then(|role| role.account.clone()).unwrap_or_default();
-    let name = role.map(|role| role.name.clone()).unwrap_or_default();
+    // SNS refuses a message for one character of an attribute, and IAM has no such name.
+    let is_name = |name: &String| name.bytes().all(|b| b.is_ascii_graphic());
+    let name = role.map(|role| role.name.clone()).filter(is_name).unwrap_or_default();
     let all = [
         ("severity", "String", alert.severity.as_str().to_owned()),
         ("rules", "String.Array", json!(rules).to_string()),

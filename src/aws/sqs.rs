@@ -80,7 +80,7 @@ impl fmt::Display for QueueError {
 impl DeadLetters for Undertaker<'_> {
     type Error = QueueError;
 
-    async fn bury(&mut self, unit: usize, lost: &[Lost]) -> Result<(), QueueError> {
+    async fn bury(&mut self, unit: usize, lost: &[Lost], more: u64) -> Result<(), QueueError> {
         let Some(arrived) = self.arrived.get(unit) else { return Ok(()) };
         // What is wrong may quote the record; the log names its place, and what kind it is.
         let kinds: Vec<&str> = lost.iter().map(|lost| lost.kind.as_str()).collect();
@@ -90,7 +90,7 @@ impl DeadLetters for Undertaker<'_> {
             sequence_number = arrived.sequence_number,
             ?records,
             ?kinds,
-            count = lost.len(),
+            count = lost.len() as u64 + more,
             queued = self.queue.url.is_some(),
             "records that can never be judged"
         );
@@ -99,9 +99,9 @@ impl DeadLetters for Undertaker<'_> {
         self.in_time()?;
         let lost = told(lost);
         for (lost, message) in lost.iter().zip(letters(arrived, &lost)) {
-            let Arrived { shard, sequence_number, .. } = arrived;
+            let Arrived { stream, shard, sequence_number, .. } = arrived;
             let (record, kind) = (lost.record, lost.kind.as_str());
-            let place = format!("{shard} {sequence_number} {record:?} {kind}");
+            let place = format!("{stream:?} {shard} {sequence_number} {record:?} {kind}");
             if !self.taken.has(&place, 0) {
                 self.send(url, &message).await?;
                 self.taken.add(&place, 0);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_kinesis::Client as Kinesis;
 use aws_sdk_sqs::Client as Sqs;
-use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message};
+use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName};
 use jiff::Timestamp;
 
 use super::{Exit, Remote, say};
@@ -78,7 +78,7 @@ struct Redrive<'a> {
 
 impl Redrive<'_> {
     async fn all(&mut self) -> Result<(), String> {
-        let (mut seen, mut empty) = (BTreeSet::new(), 0);
+        let (mut seen, mut empty, began) = (BTreeSet::new(), 0, now());
         while empty < EMPTY {
             empty += 1;
             let (mut request, mut letters) = (Request::default(), Vec::new());
@@ -91,8 +91,13 @@ impl Redrive<'_> {
                     self.kept.entry(id).and_modify(|kept| *kept = receipt);
                     continue;
                 }
-                empty = 0;
                 self.kept.insert(id.clone(), receipt);
+                if is_later(message, began) {
+                    // What was put back a moment ago cannot be judged yet, and would be put back
+                    // for ever.
+                    continue;
+                }
+                empty = 0;
                 match entry(message) {
                     Ok(entry) => {
                         if let Some(full) = request.push(entry) {
@@ -117,6 +122,7 @@ impl Redrive<'_> {
     async fn receive(&self) -> Result<Vec<Message>, String> {
         let call = self.sqs.receive_message().queue_url(&self.args.queue);
         let call = call.max_number_of_messages(10).visibility_timeout(HIDDEN);
+        let call = call.message_system_attribute_names(SENT);
         let answer = call.wait_time_seconds(WAIT).send().await.map_err(|error| {
             let queue = escape_controls(&self.args.queue);
             format!("the queue `{queue}` cannot be read: {}", why(&error))
@@ -167,6 +173,15 @@ impl Redrive<'_> {
             let _ = call.receipt_handle(receipt).visibility_timeout(0).send().await;
         }
     }
+}
+
+/// When a message was sent, in milliseconds.
+const SENT: MessageSystemAttributeName = MessageSystemAttributeName::SentTimestamp;
+
+/// Whether a message came into the queue after a time.
+fn is_later(message: &Message, time: Timestamp) -> bool {
+    let sent = message.attributes.as_ref().and_then(|it| it.get(&SENT)?.parse::<i64>().ok());
+    sent.is_some_and(|sent| sent > time.as_millisecond())
 }
 
 /// What a dead letter becomes in the stream, or why it stays where it is.

@@ -68,7 +68,7 @@ pub struct Counted;
 impl DeadLetters for Counted {
     type Error = Infallible;
 
-    async fn bury(&mut self, _: usize, _: &[Lost]) -> Result<(), Infallible> {
+    async fn bury(&mut self, _: usize, _: &[Lost], _: u64) -> Result<(), Infallible> {
         Ok(())
     }
 }

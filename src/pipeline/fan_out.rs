@@ -8,8 +8,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use super::Topics;
 use crate::alert::Alert;
+use crate::id::hex;
 
 /// How long a topic rests after it has left something over, and at most.
 const FIRST_REST: Duration = Duration::from_millis(100);
@@ -111,11 +114,11 @@ fn bit(receiver: usize) -> u128 {
 }
 
 /// What tells an alert from another, for whoever receives it: judged again over what others have
-/// saved meanwhile it may say more.
+/// saved meanwhile it may say more, or know more of its chain.
 fn told(alert: &Alert) -> String {
-    let rules: Vec<&str> = alert.findings.iter().map(|finding| &*finding.rule).collect();
-    let severity = alert.severity.as_str();
-    format!("{} {} {severity} {}", alert.id, alert.revision, rules.join(" "))
+    let said = serde_json::to_string(&(&alert.findings, &alert.chain)).unwrap_or_default();
+    let said = hex(&Sha256::digest(said));
+    format!("{} {} {} {said}", alert.id, alert.revision, alert.severity.as_str())
 }
 
 /// The topics, for one batch. An alert is accepted when every topic has taken it.

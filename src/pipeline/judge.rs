@@ -16,6 +16,8 @@ pub(super) struct JudgedUnit {
     pub(super) verdicts: Vec<Option<Verdict>>,
     /// What of it can never be judged, found before or by judging.
     pub(super) lost: Vec<Lost>,
+    /// Records that were lost beside those.
+    pub(super) more_lost: u64,
 }
 
 impl JudgedUnit {
@@ -48,7 +50,8 @@ pub(super) fn judge_all<M: Remember>(
     let mut state = State::over(memory);
     let mut judged: Vec<JudgedUnit> = Vec::with_capacity(units.len());
     for unit in units {
-        judged.push(JudgedUnit { verdicts: Vec::new(), lost: unit.lost.to_vec() });
+        let (lost, more_lost) = (unit.lost.to_vec(), unit.more_lost);
+        judged.push(JudgedUnit { verdicts: Vec::new(), lost, more_lost });
         for (at, event) in unit.events.iter().enumerate() {
             let verdict = catch_unwind(AssertUnwindSafe(|| decide(&mut state, event))).ok();
             if verdict.is_none() {
@@ -56,7 +59,7 @@ pub(super) fn judge_all<M: Remember>(
                 // it would count as known what nobody was told of.
                 state = replayed(memory, &judged);
             }
-            let Some(JudgedUnit { verdicts, lost }) = judged.last_mut() else { continue };
+            let Some(JudgedUnit { verdicts, lost, .. }) = judged.last_mut() else { continue };
             lost.extend(verdict.is_none().then(|| Lost {
                 record: unit.numbers.get(at).copied(),
                 kind: Kind::Bug,

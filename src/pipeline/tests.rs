@@ -29,7 +29,7 @@ impl Topics for All {
 impl DeadLetters for All {
     type Error = &'static str;
 
-    async fn bury(&mut self, unit: usize, lost: &[Lost]) -> Result<(), &'static str> {
+    async fn bury(&mut self, unit: usize, lost: &[Lost], _: u64) -> Result<(), &'static str> {
         if self.full {
             return Err("the queue is away");
         }
@@ -137,7 +137,7 @@ impl Topics for Clock<'_> {
 impl DeadLetters for Clock<'_> {
     type Error = &'static str;
 
-    async fn bury(&mut self, _: usize, _: &[Lost]) -> Result<(), &'static str> {
+    async fn bury(&mut self, _: usize, _: &[Lost], _: u64) -> Result<(), &'static str> {
         if self.time.get() < self.end { Ok(()) } else { Err("time is up") }
     }
 }

@@ -247,7 +247,7 @@ impl Topics for Line {
 impl DeadLetters for Line {
     type Error = &'static str;
 
-    async fn bury(&mut self, _: usize, _: &[Lost]) -> Result<(), &'static str> {
+    async fn bury(&mut self, _: usize, _: &[Lost], _: u64) -> Result<(), &'static str> {
         Ok(())
     }
 }
