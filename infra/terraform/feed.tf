@@ -16,7 +16,7 @@ resource "aws_kinesis_stream" "events" {
 }
 
 resource "aws_iam_role" "feed" {
-  count = local.subscribes || local.has_senders ? 1 : 0
+  count = local.subscribes || local.has_sender ? 1 : 0
   name  = "${var.name}-feed"
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -28,7 +28,7 @@ resource "aws_iam_role" "feed" {
         StringLike = {
           "aws:SourceArn" = concat(
             ["arn:${local.partition}:logs:${local.region}:${local.account}:*"],
-            local.has_senders ? ["arn:${local.partition}:logs:${local.region}:*:*"] : [],
+            local.has_sender ? ["arn:${local.partition}:logs:${local.region}:${var.sender_account_id}:*"] : [],
           )
         }
       }
@@ -37,15 +37,17 @@ resource "aws_iam_role" "feed" {
 }
 
 resource "aws_iam_role_policy" "feed" {
-  count = local.subscribes || local.has_senders ? 1 : 0
+  count = local.subscribes || local.has_sender ? 1 : 0
   name  = "feed"
   role  = aws_iam_role.feed[0].id
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       { Effect = "Allow", Action = "kinesis:PutRecord", Resource = local.stream_arn },
       { Effect = "Allow", Action = "kms:GenerateDataKey", Resource = local.key_arn },
-    ]
+      ], length(var.further_key_arns) == 0 ? [] : [
+      { Effect = "Allow", Action = "kms:GenerateDataKey", Resource = var.further_key_arns },
+    ])
   })
 }
 
@@ -61,25 +63,24 @@ resource "aws_cloudwatch_log_subscription_filter" "trail" {
   depends_on   = [aws_iam_role_policy.feed]
 }
 
-resource "aws_cloudwatch_log_destination" "senders" {
-  count      = local.has_senders ? 1 : 0
+resource "aws_cloudwatch_log_destination" "sender" {
+  count      = local.has_sender ? 1 : 0
   name       = var.name
   target_arn = local.stream_arn
   role_arn   = aws_iam_role.feed[0].arn
   depends_on = [aws_iam_role_policy.feed]
 }
 
-resource "aws_cloudwatch_log_destination_policy" "senders" {
-  count            = local.has_senders ? 1 : 0
-  destination_name = aws_cloudwatch_log_destination.senders[0].name
+resource "aws_cloudwatch_log_destination_policy" "sender" {
+  count            = local.has_sender ? 1 : 0
+  destination_name = aws_cloudwatch_log_destination.sender[0].name
   access_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
       Effect    = "Allow"
-      Principal = "*"
+      Principal = { AWS = var.sender_account_id }
       Action    = "logs:PutSubscriptionFilter"
-      Resource  = aws_cloudwatch_log_destination.senders[0].arn
-      Condition = { StringEquals = { "aws:PrincipalOrgID" = var.sender_organization_id } }
+      Resource  = aws_cloudwatch_log_destination.sender[0].arn
     }]
   })
 }
@@ -88,9 +89,9 @@ locals {
   filter_pattern = "{ ${join(" || ", [for source, names in local.read : "($.eventSource = \"${source}\" && ${length(names) == 1 ? "" : "("}${join(" || ", [for name in names : "$.eventName = \"${name}\""])}${length(names) == 1 ? "" : ")"})"])} }"
 
   read = {
-    "sts.amazonaws.com"    = ["AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "AssumeRoot", "GetFederationToken", "GetSessionToken"]
     "iam.amazonaws.com"    = ["CreateRole", "DeleteRole", "UpdateAssumeRolePolicy"]
     "signin.amazonaws.com" = ["ConsoleLogin", "SwitchRole"]
     "sso.amazonaws.com"    = ["GetRoleCredentials"]
+    "sts.amazonaws.com"    = ["AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "AssumeRoot", "GetFederationToken", "GetSessionToken"]
   }
 }

@@ -32,7 +32,7 @@ resource "aws_kms_key" "encryption" {
       {
         Sid       = "LogsOfTheFunction"
         Effect    = "Allow"
-        Principal = { Service = "logs.${local.region}.${data.aws_partition.current.dns_suffix}" }
+        Principal = { Service = "logs.${local.region}.${local.dns_suffix}" }
         Action    = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey", "kms:DescribeKey"]
         Resource  = "*"
         Condition = {

@@ -5,18 +5,18 @@ variable "name" {
 }
 
 variable "package" {
-  description = "The zip that was built: infra/package/rolewatch.zip."
+  description = "The zip that was built: infra/package/bootstrap.zip."
   type        = string
 }
 
 variable "trail_log_group_name" {
-  description = "Log group that the organisation's trail writes to, in this account and region. Empty where another account's log group feeds the stream (sender_organization_id), or something else does."
+  description = "Log group that the organisation's trail writes to, in this account and region. Empty where another account's log group feeds the stream (sender_account_id), or something else does."
   type        = string
   default     = ""
 }
 
 variable "feed" {
-  description = "filtered lets through only the events that rolewatch reads; everything pays for all of CloudTrail, and shows nothing more today."
+  description = "filtered lets through only the events that rolewatch reads; everything lets through all of CloudTrail, which costs more and raises no further alert."
   type        = string
   default     = "filtered"
   validation {
@@ -25,13 +25,13 @@ variable "feed" {
   }
 }
 
-variable "sender_organization_id" {
-  description = "Organisation whose accounts may subscribe their log groups to the stream (o-…): makes a CloudWatch Logs destination. Empty for none."
+variable "sender_account_id" {
+  description = "Account whose log groups may feed the stream: the management account, where this module lives in another one. Makes a CloudWatch Logs destination. Empty for none."
   type        = string
   default     = ""
   validation {
-    condition     = can(regex("^(o-[a-z0-9]{10,32})?$", var.sender_organization_id))
-    error_message = "sender_organization_id has to look like o-exampleorgid."
+    condition     = can(regex("^([0-9]{12})?$", var.sender_account_id))
+    error_message = "sender_account_id has to be twelve digits."
   }
 }
 
@@ -63,6 +63,12 @@ variable "existing_key_arn" {
   default     = ""
 }
 
+variable "further_key_arns" {
+  description = "Other KMS keys that an existing stream or existing topics are encrypted with. The function and CloudWatch Logs may then use them too."
+  type        = list(string)
+  default     = []
+}
+
 variable "topics" {
   description = "For each format (native, text, chat, ocsf): create, or the ARN of a topic that exists. Formats that are left out get nothing."
   type        = map(string)
@@ -80,9 +86,9 @@ variable "existing_alarm_topic_arn" {
 }
 
 variable "config_path" {
-  description = "Name of the expectations file in the package (rolewatch.toml). Empty for none."
+  description = "Name of the expectations file in the package. Empty for none."
   type        = string
-  default     = ""
+  default     = "rolewatch.toml"
 }
 
 variable "architecture" {
@@ -109,6 +115,12 @@ variable "timeout" {
 
 variable "batch_window" {
   description = "Seconds that a batch is collected for."
+  type        = number
+  default     = 1
+}
+
+variable "parallelization_factor" {
+  description = "Batches of one shard that are judged at once, each by an environment of its own."
   type        = number
   default     = 1
 }
