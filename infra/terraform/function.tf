@@ -131,7 +131,7 @@ resource "aws_lambda_function" "rolewatch" {
 
 resource "aws_lambda_event_source_mapping" "stream" {
   event_source_arn                   = local.stream_arn
-  function_name                      = aws_lambda_function.rolewatch.arn
+  function_name                      = aws_lambda_function.rolewatch.function_name
   starting_position                  = "TRIM_HORIZON"
   batch_size                         = 1000
   parallelization_factor             = var.parallelization_factor
