@@ -295,6 +295,26 @@ fn the_package_holds_what_the_function_is_told_of() {
 }
 
 #[test]
+fn every_option_and_every_alarm_is_in_the_readme() {
+    let read = |path: &str| std::fs::read_to_string(infra(path)).unwrap();
+    let (readme, sam, module) =
+        (read("README.md"), read("sam/template.yaml"), read("terraform/variables.tf"));
+    let (_, parameters) = sam.split_once("\nParameters:\n").unwrap();
+    let (parameters, _) = parameters.split_once("\nMappings:\n").unwrap();
+    let is_name = |line: &&str| line.starts_with("  ") && !line.starts_with("   ");
+    let mut options: Vec<&str> = parameters.lines().filter(is_name).collect();
+    options.iter_mut().for_each(|it| *it = it.trim().trim_end_matches(':'));
+    let variables = module.lines().filter_map(|line| line.strip_prefix("variable \""));
+    options.extend(variables.map(|line| line.split('"').next().unwrap()));
+    assert!(options.len() > 40, "{options:?}");
+    let all = resources(&json!({ "TrailLogGroupName": "trail" }));
+    let alarms = all.values().filter_map(|it| it["Properties"]["AlarmName"].as_str());
+    options.extend(alarms.map(|name| name.strip_prefix("rolewatch-").unwrap()));
+    let missing = options.iter().filter(|name| !readme.contains(&format!("`{name}`")));
+    assert_eq!(missing.collect::<Vec<_>>(), Vec::<&&str>::new());
+}
+
+#[test]
 fn alarms_and_dashboard_watch_figures_that_there_are() {
     let mut metrics = Metrics::default();
     metrics.store = Some(StoreFigures::default());
