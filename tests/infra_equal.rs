@@ -97,10 +97,12 @@ const WORDS: &[(&str, &str)] = &[
     ("aws_lambda_function.source_code_hash", ""),
     // The default of CloudFormation, which Terraform wants said.
     ("aws_lambda_function.logging_config.log_format", ""),
-    // What follows from the key: CloudFormation wants it said.
+    // Told by the provider once it is made.
+    ("aws_kms_key.key_id", ""),
+    ("aws_lambda_event_source_mapping.uuid", ""),
+    // Other words for the same.
     ("aws_kms_key.deletion_window_in_days", "PendingWindowInDays"),
     ("aws_kms_key.policy", "KeyPolicy"),
-    ("aws_kms_key.key_id", ""),
     ("aws_kinesis_stream.retention_period", "RetentionPeriodHours"),
     ("aws_kinesis_stream.encryption_type", "StreamEncryption.EncryptionType"),
     ("aws_kinesis_stream.kms_key_id", "StreamEncryption.KeyId"),
@@ -148,7 +150,6 @@ const WORDS: &[(&str, &str)] = &[
     ("aws_s3_bucket_versioning.versioning_configuration", "VersioningConfiguration"),
     ("aws_cloudwatch_log_group.name", "LogGroupName"),
     ("aws_lambda_function.environment.variables", "Environment.Variables"),
-    ("aws_lambda_event_source_mapping.uuid", ""),
     (
         "aws_lambda_event_source_mapping.destination_config.on_failure.destination_arn",
         "DestinationConfig.OnFailure.Destination",
