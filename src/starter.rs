@@ -7,7 +7,7 @@ use crate::authorization::AuthorizedRole;
 use crate::config::{Config, PrincipalPattern};
 use crate::id::{AccountId, RoleArn};
 use crate::text::{inline, plural};
-use crate::trust::{Demand, Door, Guard, MfaDemand, Operand, Who, doors};
+use crate::trust::{Demand, Door, Guard, MfaDemand, Operand, Test, Who, doors};
 
 /// The expectations for the roles that are worth them: the powerful, and those that outside
 /// accounts may take.
@@ -78,7 +78,7 @@ fn why(powers: &[String], outside: Option<&Door>) -> String {
 
 /// MFA is expected where every door for people demands it.
 fn mfa(doors: &[Door]) -> String {
-    let people = || doors.iter().filter(|it| matches!(it.who, Who::Account(_) | Who::Arn(_)));
+    let people = || doors.iter().filter(|it| is_people(&it.who));
     match people().map(Door::mfa).min() {
         Some(MfaDemand::Firm) => "mfa = \"required\"\n".to_owned(),
         Some(MfaDemand::IfPresent) => "mfa = \"required\"  # the trust policy says BoolIfExists, \
@@ -86,6 +86,11 @@ fn mfa(doors: &[Door]) -> String {
             .to_owned(),
         Some(MfaDemand::None) | None => String::new(),
     }
+}
+
+/// Whether a user may be among them.
+fn is_people(who: &Who) -> bool {
+    matches!(who, Who::Anybody | Who::AnybodyBut(_) | Who::Account(_) | Who::Arn(_) | Who::Id(_))
 }
 
 fn principals(role: &RoleArn, doors: &[Door]) -> String {
@@ -102,9 +107,12 @@ fn principals(role: &RoleArn, doors: &[Door]) -> String {
             Who::Federated(_) => subjects(door),
             // Of a principal that is there IAM writes the ARN: this one was deleted.
             Who::Id(_) => Vec::new(),
-            Who::Anybody | Who::AnybodyBut(_) | Who::Other(_) => Vec::new(),
+            Who::Anybody | Who::AnybodyBut(_) | Who::AnyProvider(_) | Who::Other(_) => Vec::new(),
         };
-        let is_wide = matches!(door.who, Who::Anybody | Who::AnybodyBut(_) | Who::Other(_));
+        let is_wide = matches!(
+            door.who,
+            Who::Anybody | Who::AnybodyBut(_) | Who::AnyProvider(_) | Who::Other(_)
+        );
         if is_wide || !found.iter().all(|it| is_sound(it)) {
             let (role, who) = (inline(role.name()), door.who.display());
             remarks.push(format!("# {role} lets in {who}: write down who is meant\n"));
@@ -129,6 +137,8 @@ fn is_sound(pattern: &str) -> bool {
 fn subjects(door: &Door) -> Vec<String> {
     let is_subject = |it: &&Demand| it.guard == Guard::Subject && it.key.ends_with(":sub");
     let pins = door.demands.iter().filter(is_subject).filter(|it| it.narrows());
+    // Other spellings of it may come, and an expectation is of one.
+    let pins = pins.filter(|it| !matches!(it.test, Test::String { ignore_case: true, .. }));
     let values: Vec<String> = pins
         .flat_map(|pin| &pin.operands)
         .filter_map(|it| Some(format!("oidc:{}", it.as_text()?)))
@@ -150,7 +160,7 @@ fn external_ids(doors: &[Door], own: Option<AccountId>) -> String {
         ids.collect::<Option<Vec<String>>>().filter(|ids| !ids.is_empty())
     };
     let is_outside = |door: &&Door| match &door.who {
-        Who::Service(_) | Who::Federated(_) | Who::Id(_) => false,
+        Who::Service(_) | Who::Federated(_) | Who::AnyProvider(_) | Who::Id(_) => false,
         who => who.account().is_none_or(|it| Some(it) != own),
     };
     let outside: Vec<&Door> = doors.iter().filter(is_outside).collect();
@@ -254,6 +264,27 @@ mod tests {
         assert!(!some.contains("external_ids"), "{some}");
         assert!(!text(&[one.clone(), optional]).contains("external_ids"));
         assert!(text(&[one, pattern]).contains("demanded by a pattern"));
+    }
+
+    #[test]
+    fn mfa_is_expected_only_where_nobody_at_all_passes_without() {
+        let own = admits(
+            json!({"AWS": "111122223333"}),
+            json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}}),
+        );
+        let org =
+            admits(json!("*"), json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}));
+        assert!(toml(&[role(std::slice::from_ref(&own))]).contains("mfa = "));
+        assert!(!toml(&[role(&[own, org])]).contains("mfa = "));
+    }
+
+    #[test]
+    fn a_subject_in_any_case_is_no_pattern() {
+        let host = "token.actions.githubusercontent.com";
+        let provider = format!("arn:aws:iam::111122223333:oidc-provider/{host}");
+        let condition = json!({"StringEqualsIgnoreCase": {format!("{host}:sub"): "repo:ACME/a:x"}});
+        let text = toml(&[role(&[admits(json!({"Federated": provider}), condition)])]);
+        assert!(text.contains("oidc:*") && !text.contains("ACME"), "{text}");
     }
 
     fn statement() -> impl Strategy<Value = Value> {

@@ -13,6 +13,7 @@
 //! "Policy evaluation logic" and "The confused deputy problem".
 
 mod action;
+mod bearer;
 mod compare;
 mod condition;
 mod context;

@@ -276,7 +276,15 @@ fn of_writing(
     let weakening = rewrite.as_ref().and_then(|rewrite| {
         of_findings(it, findings).or_else(|| inherited(state, config, event, &role, rewrite))
     });
-    if let (None, Some(Ok(policy))) = (&weakening, rewrite.as_ref().map(|it| &it.policy)) {
+    // Whom nobody knew is not known by being written down, or the next writing would be harmless.
+    let names_strangers = rewrite.as_ref().is_some_and(|it| {
+        it.differences
+            .iter()
+            .any(|it| it.severity.is_some() && it.phrase.ends_with("a new account"))
+    });
+    if let (None, Some(Ok(policy))) = (&weakening, rewrite.as_ref().map(|it| &it.policy))
+        && !names_strangers
+    {
         changes.extend(parties(state, policy));
     }
     let version = Version {

@@ -74,9 +74,9 @@ impl Difference {
 /// All differences between two policies, those that matter most first.
 #[must_use]
 pub fn compare(before: Before<'_>, after: &TrustPolicy, world: &World<'_>) -> Vec<Difference> {
-    let new = doors(after);
+    let new = doors_of(after, world);
     let mut old = match before {
-        Before::Policy(policy) => doors(policy),
+        Before::Policy(policy) => doors_of(policy, world),
         Before::Nothing | Before::Unknown => Vec::new(),
     };
     // Of the same words nothing is new, whatever their dates.
@@ -89,6 +89,18 @@ pub fn compare(before: Before<'_>, after: &TrustPolicy, world: &World<'_>) -> Ve
     found.sort_by(|a, b| (b.severity, &a.words).cmp(&(a.severity, &b.words)));
     found.dedup_by(|a, b| a.words == b.words);
     found
+}
+
+/// The doors of a policy of the role: to those of the account that the role is in, whoever is
+/// named beside, where that is what the policy says.
+fn doors_of(policy: &TrustPolicy, world: &World<'_>) -> Vec<Door> {
+    let mut doors = doors(policy);
+    if let Some(own) = world.role_account {
+        let wide = doors.iter_mut().filter(|it| matches!(it.who, Who::Anybody));
+        wide.filter(|it| it.demands.iter().any(Demand::names_own_account))
+            .for_each(|it| it.who = Who::Account(own));
+    }
+    doors
 }
 
 struct Comparison<'a> {
@@ -159,7 +171,7 @@ impl Comparison<'_> {
         let with = door.terms(self.after);
         let who = door.who.display();
         let judged = match &door.who {
-            Who::Anybody | Who::AnybodyBut(_) => Some(anybody(door)),
+            Who::Anybody | Who::AnybodyBut(_) | Who::AnyProvider(_) => Some(anybody(door)),
             Who::Id(id) if (self.world.knows_id)(id) => None,
             Who::Id(_) => Some((self.of_stranger(door).0, "opened to an unknown id")),
             Who::Account(_) | Who::Arn(_) => match door.who.account() {
@@ -329,7 +341,7 @@ impl Comparison<'_> {
         let narrows = instead.is_some_and(Demand::narrows);
         let outside = door.who.account().is_none_or(|it| Some(it) != self.world.role_account);
         let exposed = match &door.who {
-            Who::Anybody | Who::AnybodyBut(_) => Some(anybody(door)),
+            Who::Anybody | Who::AnybodyBut(_) | Who::AnyProvider(_) => Some(anybody(door)),
             Who::Arn(_) if door.who.account().is_none() && !door.demands(Guard::Organisation) => {
                 Some((Severity::Critical, "opened to every account"))
             }
@@ -343,7 +355,10 @@ impl Comparison<'_> {
             _ => None,
         };
         let of_guard = match demand.guard {
-            Guard::ExternalId if is_replaced => Some((Severity::Low, "with another ExternalId")),
+            // Of a pattern nobody can tell whether it takes the old one, too.
+            Guard::ExternalId if is_replaced && !instead.is_some_and(Demand::has_wildcards) => {
+                Some((Severity::Low, "with another ExternalId"))
+            }
             Guard::ExternalId if narrows => Some((Severity::Medium, "with more ExternalIds")),
             Guard::ExternalId if outside => Some((Severity::High, "lost its ExternalId")),
             Guard::ExternalId => Some((Severity::Low, "lost its ExternalId")),
@@ -416,10 +431,18 @@ fn names_all(who: &Who) -> bool {
 
 /// How bad it is to let everybody in on the terms of a door.
 fn anybody(door: &Door) -> (Severity, &'static str) {
-    let by_secret = [Guard::ExternalId, Guard::Address, Guard::Caller];
+    // A name or tag of their own strangers choose.
+    let is_chosen =
+        |it: &Demand| it.key == "aws:username" || it.key.starts_with("aws:principaltag/");
+    let keeps_out = |it: &Demand| match it.guard {
+        Guard::ExternalId | Guard::Address => it.narrows(),
+        Guard::Caller => it.narrows() && !is_chosen(it),
+        Guard::Subject => it.narrows() && matches!(door.who, Who::AnyProvider(_)),
+        _ => false,
+    };
     if door.demands(Guard::Organisation) {
         (Severity::Medium, "opened to a whole organisation")
-    } else if by_secret.iter().any(|it| door.demands(*it)) {
+    } else if door.demands.iter().any(keeps_out) {
         (Severity::High, "opened to everybody on conditions")
     } else {
         (Severity::Critical, "opened to everybody")

@@ -253,6 +253,23 @@ impl Demand {
         is_name && is_positive && self.strictness == Strictness::Firm
     }
 
+    /// Whether it says that callers are of the account that the role is in.
+    #[must_use]
+    pub fn names_own_account(&self) -> bool {
+        let is_own = |it: &Operand| {
+            it.as_text().is_some_and(|it| it.eq_ignore_ascii_case("${aws:ResourceAccount}"))
+        };
+        self.key == "aws:principalaccount" && self.names_callers() && {
+            !self.operands.is_empty() && self.operands.iter().all(is_own)
+        }
+    }
+
+    /// Whether some value of it is a pattern.
+    #[must_use]
+    pub fn has_wildcards(&self) -> bool {
+        self.takes_patterns() && self.operands.iter().any(Operand::has_wildcards)
+    }
+
     /// How many seconds ago the second factor may have been used, where that is limited.
     #[must_use]
     pub fn max_age(&self) -> Option<f64> {

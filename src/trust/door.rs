@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::condition::date;
+use super::condition::{Condition, date};
 use super::demand::{Demand, Guard, MfaDemand, Strictness};
 use super::operand::Operand;
 use super::operator::{Relation, Test};
@@ -43,6 +43,8 @@ pub enum Who {
     Service(Text),
     /// An identity provider's people or workloads.
     Federated(Text),
+    /// The people or workloads of whatever identity provider: `*` where only they can call.
+    AnyProvider(Ask),
     /// Somebody written in a way that is not known.
     Other(String),
 }
@@ -67,7 +69,7 @@ pub fn doors(policy: &TrustPolicy) -> Vec<Door> {
             // Whoever a `Deny` of all others names is who is left.
             let names = denied.iter().filter(|it| it.names_callers());
             let mut left = names.fold(vec![who.clone()], |wide, it| {
-                wide.iter().flat_map(|who| who.narrowed(&it.test, &it.operands)).collect()
+                wide.iter().flat_map(|who| who.narrowed(it)).collect()
             });
             left.dedup();
             let demands: Vec<Demand> = demands.iter().cloned().chain(denied).collect();
@@ -93,11 +95,14 @@ fn demand_of(deny: &Statement, who: &Who) -> Option<Demand> {
     if !is_for_some {
         return None;
     }
-    // A caller who is no service meets these; what is for services alone does not bind others.
-    let is_about_services =
-        |key: &str| matches!(key, "aws:principalisawsservice" | "aws:viaawsservice");
-    let conditions: Vec<_> =
-        deny.conditions.iter().filter(|it| !is_about_services(it.key.as_str())).collect();
+    let (of_services, conditions): (Vec<_>, Vec<_>) = deny.conditions.iter().partition(|it| {
+        matches!(it.key.as_str(), "aws:principalisawsservice" | "aws:viaawsservice")
+    });
+    // A caller who is no service meets what spares services; what is for services alone, or may
+    // be, binds nobody else.
+    if !of_services.into_iter().all(spares_services) {
+        return None;
+    }
     let whole = || {
         let unnamed = Statement { sid: None, ..deny.clone() };
         let key = serde_json::to_string(&unnamed).unwrap_or_default();
@@ -108,6 +113,13 @@ fn demand_of(deny: &Statement, who: &Who) -> Option<Demand> {
         [one] if is_for_all => Demand::of_deny(one).or_else(whole),
         _ => whole(),
     }
+}
+
+/// Whether a condition that tells services from others holds for everybody else.
+fn spares_services(condition: &Condition) -> bool {
+    let is_plain = condition.operator.set.is_none() && condition.operator.test == Test::Bool;
+    let is_false = |it: &Operand| it.as_text().is_some_and(|it| it.eq_ignore_ascii_case("false"));
+    is_plain && !condition.operands.is_empty() && condition.operands.iter().all(is_false)
 }
 
 impl Statement {
@@ -124,12 +136,17 @@ fn denied(principals: &Principals, who: &Who) -> (bool, bool) {
     match principals {
         Principals::Only(named) => {
             let named: Vec<Who> = named.iter().map(Who::of).collect();
-            let all = named.iter().any(|it| it.covers(who));
-            (all, all || named.iter().any(|it| who.covers(it)))
+            // A provider of another account is another one, whoever issues its tokens.
+            let includes = |wide: &Who, narrow: &Who| match (wide, narrow) {
+                (Who::Federated(wide), Who::Federated(narrow)) => wide == narrow,
+                _ => wide.covers(narrow),
+            };
+            let all = named.iter().any(|it| includes(it, who));
+            (all, all || named.iter().any(|it| includes(who, it)))
         }
         Principals::AllBut(spared) => {
             let spared: Vec<Who> = spared.iter().map(Who::of).collect();
-            let none_spared = spared.iter().all(|it| !it.covers(who) && !who.covers(it));
+            let none_spared = !spared.iter().any(|it| it.may_share(who));
             (none_spared, !spared.iter().any(|it| it.covers(who)))
         }
     }
@@ -210,53 +227,15 @@ impl Who {
             Principals::Only(named) => named.iter().map(Self::of).collect(),
             Principals::AllBut(spared) => vec![Self::AnybodyBut(spared.clone())],
         };
+        let is_wide = |it: &Self| matches!(it, Self::Anybody | Self::AnybodyBut(_));
+        if wide.iter().any(is_wide) && !statement.actions.include(Ask::AssumeRole) {
+            let asks = [Ask::WithSaml, Ask::WithWebIdentity].into_iter();
+            let asks = asks.filter(|ask| statement.actions.include(*ask));
+            return wide.iter().cloned().chain(asks.map(Self::AnyProvider)).collect();
+        }
         let narrowing = statement.conditions.iter().filter(|it| it.operator.set.is_none());
         let names = narrowing.filter_map(Demand::of_allow).filter(Demand::names_callers);
-        names.fold(wide, |wide, it| {
-            wide.iter().flat_map(|who| who.narrowed(&it.test, &it.operands)).collect()
-        })
-    }
-
-    /// Those of these who bear one of the names of a condition: ARNs, patterns of them, or
-    /// accounts.
-    fn narrowed(&self, test: &Test, names: &[Operand]) -> Vec<Self> {
-        let by_name = |name: &Operand| {
-            let name = pattern_of(test, name.as_text()?)?;
-            match (self, name.parse::<AccountId>()) {
-                (Self::Account(own), Ok(account)) if *own != account => None,
-                (Self::Arn(arn), Ok(account)) => {
-                    (account_of(arn.as_str()) == Some(account)).then(|| self.clone())
-                }
-                (_, Ok(account)) => Some(Self::Account(account)),
-                (Self::Account(own), Err(_)) => Self::pattern_in(*own, &name),
-                (Self::Arn(arn), Err(_)) => {
-                    Glob::new(&name).matches(arn.as_str()).then(|| self.clone())
-                }
-                (_, Err(_)) => Some(Self::Arn(Text::clip(&name))),
-            }
-        };
-        match self {
-            Self::Anybody | Self::AnybodyBut(_) | Self::Account(_) | Self::Arn(_) => {
-                if names.iter().any(|it| it.as_text().is_none_or(|it| it.contains("${"))) {
-                    return vec![self.clone()];
-                }
-                names.iter().filter_map(by_name).collect()
-            }
-            _ => vec![self.clone()],
-        }
-    }
-
-    /// A pattern for those of one account.
-    fn pattern_in(account: AccountId, pattern: &str) -> Option<Self> {
-        let Some(parts) = ArnParts::of(pattern) else {
-            return Some(Self::Account(account)).filter(|_| pattern.contains('*'));
-        };
-        if !Glob::new(parts.account).matches(&account.to_string()) {
-            return None;
-        }
-        let head = pattern.split(':').take(4).collect::<Vec<_>>().join(":");
-        let head = if head.contains(['*', '?']) { "arn:aws:iam:" } else { &head };
-        Some(Self::Arn(Text::clip(&format!("{head}:{account}:{}", parts.resource))))
+        names.fold(wide, |wide, it| wide.iter().flat_map(|who| who.narrowed(&it)).collect())
     }
 
     /// The call that they make.
@@ -267,6 +246,7 @@ impl Who {
                 Ask::WithSaml
             }
             Self::Federated(_) => Ask::WithWebIdentity,
+            Self::AnyProvider(ask) => *ask,
             _ => Ask::AssumeRole,
         }
     }
@@ -307,8 +287,7 @@ impl Who {
                 mine.iter().all(|it| theirs.contains(it))
             }
             (Self::AnybodyBut(spared), Self::Account(_) | Self::Arn(_)) => {
-                let spared = spared.iter().map(Self::of);
-                spared.into_iter().all(|it| !it.covers(other) && !other.covers(&it))
+                !spared.iter().map(Self::of).any(|it| it.may_share(other))
             }
             (Self::Account(account), Self::Arn(_)) => other.account() == Some(*account),
             (Self::Arn(wide), Self::Arn(narrow)) => {
@@ -318,7 +297,24 @@ impl Who {
             (Self::Federated(wide), Self::Federated(narrow)) => {
                 host_of(wide.as_str()) == host_of(narrow.as_str())
             }
+            (Self::AnyProvider(ask), Self::Federated(_)) => *ask == other.ask(),
             _ => false,
+        }
+    }
+
+    /// Whether somebody may be among these and among `other`: of an id nobody knows whose it is.
+    fn may_share(&self, other: &Self) -> bool {
+        let is_of_account = |it: &Self| {
+            matches!(it, Self::AnybodyBut(_) | Self::Account(_) | Self::Arn(_) | Self::Other(_))
+        };
+        match (self, other) {
+            (Self::Id(_), it) | (it, Self::Id(_)) if is_of_account(it) => true,
+            (Self::AnybodyBut(spared), it) | (it, Self::AnybodyBut(spared))
+                if is_of_account(it) =>
+            {
+                !spared.iter().map(Self::of).any(|spared| spared.covers(it))
+            }
+            _ => self.covers(other) || other.covers(self),
         }
     }
 
@@ -340,30 +336,16 @@ impl Who {
             Self::Federated(provider) => {
                 format!("the identity provider {}", inline(host_of(provider.as_str())))
             }
+            Self::AnyProvider(Ask::WithSaml) => "anybody of any SAML provider".to_owned(),
+            Self::AnyProvider(_) => "anybody of any identity provider".to_owned(),
             Self::Other(other) => other.clone(),
         }
     }
 }
 
-/// A value of `aws:PrincipalArn` as a pattern. To an operator that knows no wildcards a `*` is a
-/// character, which no principal's ARN has. To one for ARNs it ends at the next colon, so that
-/// one before the account hides no other account, and what stands there says nothing.
-fn pattern_of(test: &Test, value: &str) -> Option<String> {
-    let parts: Vec<&str> = value.splitn(6, ':').collect();
-    match (test, parts.as_slice()) {
-        (Test::String { like: false, .. }, _) if value.contains(['*', '?']) => None,
-        (Test::Arn { .. }, [_, partition, service, _, account, resource])
-            if [partition, service].iter().any(|it| it.contains(['*', '?'])) =>
-        {
-            Some(format!("arn:aws:iam::{account}:{resource}"))
-        }
-        _ => Some(value.to_owned()),
-    }
-}
-
 /// Whether an ARN is that of a session of a role. Only names can be compared: a session's ARN
 /// does not have the role's path.
-fn is_session_of(session: &str, role: &str) -> bool {
+pub(super) fn is_session_of(session: &str, role: &str) -> bool {
     let name = |resource: &str, kind: &str| {
         let rest = resource.strip_prefix(kind)?.to_owned();
         Some(rest)

@@ -187,6 +187,7 @@ impl Who {
             }
             Self::Arn(arn) => Trusted::Arn(arn.clone()),
             Self::Id(id) => Trusted::Id(id.clone()),
+            Self::AnyProvider(_) => Trusted::Anybody,
             Self::Service(name) => Trusted::Service(name.clone()),
             Self::Federated(provider) => Trusted::Federated(provider.clone()),
             Self::Other(_) => return Answer::CannotTell,

@@ -97,8 +97,11 @@ impl Demand {
     /// caller's name is bound all the same.
     fn is_chosen_by_caller(&self, variable: &str) -> bool {
         let name = variable.split(',').next().unwrap_or_default().trim().to_lowercase();
-        let is_tied = matches!(self.guard, Guard::Session | Guard::Other)
-            || self.key.starts_with("aws:resource");
+        if self.key.starts_with("aws:resource") {
+            // Tags of their own, as names of sessions, strangers write as they like.
+            return !name.starts_with("aws:principal") || name.starts_with("aws:principaltag/");
+        }
+        let is_tied = matches!(self.guard, Guard::Session | Guard::Other);
         name == self.key || !(is_tied || name.starts_with("aws:resource"))
     }
 }
@@ -146,6 +149,8 @@ mod tests {
             ("StringEquals", "sts:ExternalId", json!("${sts:ExternalId}")),
             ("StringEquals", "sts:RoleSessionName", json!("${sts:RoleSessionName}")),
             ("StringEquals", "aws:ResourceOrgID", json!("o-a1b2c3d4e5")),
+            ("StringEquals", "aws:ResourceAccount", json!("${sts:RoleSessionName}")),
+            ("StringEquals", "aws:ResourceOrgID", json!("${aws:PrincipalTag/org}")),
             ("StringLike", "sts:ExternalId", json!("?*")),
             ("StringLike", "sts:ExternalId", json!("S*")),
             ("IpAddress", "aws:SourceIp", json!("0.0.0.0/0")),

@@ -69,10 +69,21 @@ impl Operand {
         }
     }
 
+    /// Whether, as a pattern, it takes more than one value.
+    #[must_use]
+    pub fn has_wildcards(&self) -> bool {
+        match self {
+            Self::Text(text) => text.as_str().contains(['*', '?']),
+            Self::SecretPattern { .. } => true,
+            Self::Secret(_) | Self::Unreadable => false,
+        }
+    }
+
     /// Whether it takes every value that `other` takes, as networks, or as texts of which each
     /// is a pattern or stands for itself.
     #[must_use]
     pub fn covers(&self, is_pattern: bool, other: &Self, other_is_pattern: bool) -> bool {
+        let other_is_pattern = other_is_pattern && other.has_wildcards();
         let is_same = self == other && (is_pattern || !other_is_pattern);
         if is_same || (is_pattern && self.takes_all()) {
             return true;
