@@ -210,26 +210,11 @@ fn allowed(role: &Value) -> BTreeSet<String> {
 
 #[test]
 fn the_function_may_do_what_it_does_and_no_more() {
-    let mut role = resources(&json!({}))["FunctionRole"].clone();
+    let role = resources(&json!({}))["FunctionRole"].clone();
     let needed: BTreeSet<String> =
         calls().into_iter().chain(BY_LAMBDA.iter().map(|it| (*it).to_owned())).collect();
     assert_eq!(allowed(&role), needed);
     assert!(needed.contains("sns:Publish") && needed.contains("dynamodb:PutItem"), "{needed:?}");
-    // A permission that is taken away is missed: each of them.
-    let statements = role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"].take();
-    for taken in &needed {
-        let mut fewer = statements.clone();
-        for statement in fewer.as_array_mut().unwrap() {
-            if let Some(actions) = statement["Action"].as_array_mut() {
-                actions.retain(|action| action != taken);
-            } else if statement["Action"] == **taken {
-                statement["Action"] = json!([]);
-            }
-        }
-        role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"] = fewer;
-        let missing: Vec<_> = needed.difference(&allowed(&role)).cloned().collect();
-        assert_eq!(missing, std::slice::from_ref(taken));
-    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ locals {
       description = "Alerts are late. The oldest record waits for more than five minutes."
       namespace   = "AWS/Lambda", metric = "IteratorAge", statistic = "Maximum"
       dimensions  = { FunctionName = aws_lambda_function.rolewatch.function_name }
-      period      = 60, evaluation_periods = 5, threshold = 300000
+      period      = 300, evaluation_periods = 1, threshold = 300000
     }
     errors = {
       description = "The function failed as a whole. Its log says why."
@@ -71,8 +71,8 @@ resource "aws_cloudwatch_metric_alarm" "silence" {
   metric_name         = "Records"
   dimensions          = { FunctionName = aws_lambda_function.rolewatch.function_name }
   statistic           = "Sum"
-  period              = 3600
-  evaluation_periods  = 1
+  period              = 300
+  evaluation_periods  = 12
   threshold           = 1
   comparison_operator = "LessThanThreshold"
   treat_missing_data  = "breaching"

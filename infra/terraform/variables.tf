@@ -126,9 +126,14 @@ variable "parallelization_factor" {
 }
 
 variable "maximum_record_age" {
-  description = "Seconds after which a record that fails is given up; -1 for never, which is what keeps every alert. Any other value makes a bucket for what is given up."
+  description = "Seconds after which a record that fails is given up, 60 to 604800; -1 for never, which is what keeps every alert. Any other value makes a bucket for what is given up."
   type        = number
   default     = -1
+
+  validation {
+    condition     = var.maximum_record_age == -1 || (var.maximum_record_age >= 60 && var.maximum_record_age <= 604800)
+    error_message = "Lambda takes -1, or 60 to 604800 seconds."
+  }
 }
 
 variable "maximum_retry_attempts" {
