@@ -156,11 +156,11 @@ fn trust_policies_are_imported_once() {
     emulator.table("rolewatch");
     let details = fixture("authorization/prod.json");
     let mut import = vec!["baseline", "import", "--table", "rolewatch"];
-    import.extend(["--trust", details.to_str().unwrap()]);
+    // Exports overlap.
+    import.extend(["--trust", details.to_str().unwrap()].repeat(2));
     let first = finish(emulator.rolewatch(&import).output().unwrap());
     assert_eq!(first.status, 0, "{}", first.err);
     assert!(first.err.contains(" in table rolewatch: "), "{}", first.err);
-    assert!(first.err.contains("0 as remembered"), "{}", first.err);
     let again = finish(emulator.rolewatch(&import).output().unwrap());
     assert!(again.err.contains(": 0 new or changed, "), "{}", again.err);
 }

@@ -1,6 +1,6 @@
 //! `rolewatch baseline … --table`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -62,36 +62,21 @@ async fn learned(
     store: &mut Store<DynamoTable>,
     parts: Parts,
 ) -> Result<(), StoreError<TableError>> {
-    for some in parts.roles.chunks(CHUNK) {
-        let there = known(store, some, Key::Role).await?;
-        let mut chunk = Overlay::default();
-        chunk.roles.extend(some.iter().map(|(role, mine)| {
-            let mut joined = (**mine).clone();
-            there.role(role).iter().for_each(|it| joined.join(it));
-            (role.clone(), Arc::new(joined))
-        }));
-        save(store, &there, chunk).await?;
-    }
-    for some in parts.callers.chunks(CHUNK) {
-        let there = known(store, some, Key::Caller).await?;
-        let mut chunk = Overlay::default();
-        chunk.callers.extend(some.iter().map(|(caller, mine)| {
-            let mut joined = (**mine).clone();
-            there.caller(caller).iter().for_each(|it| joined.join(it));
-            (caller.clone(), Arc::new(joined))
-        }));
-        save(store, &there, chunk).await?;
-    }
-    for some in parts.trust.chunks(CHUNK) {
-        let there = known(store, some, Key::Trust).await?;
-        let mut chunk = Overlay::default();
-        chunk.trust.extend(some.iter().map(|(role, mine)| {
-            let mut joined = (**mine).clone();
-            there.trust(role).iter().for_each(|it| joined.join(it));
-            (role.clone(), Arc::new(joined))
-        }));
-        save(store, &there, chunk).await?;
-    }
+    join(store, &parts.roles, Key::Role, |there, changes, role, mut mine| {
+        there.role(role).iter().for_each(|it| mine.join(it));
+        changes.roles.insert(role.clone(), Arc::new(mine));
+    })
+    .await?;
+    join(store, &parts.callers, Key::Caller, |there, changes, caller, mut mine| {
+        there.caller(caller).iter().for_each(|it| mine.join(it));
+        changes.callers.insert(caller.clone(), Arc::new(mine));
+    })
+    .await?;
+    join(store, &parts.trust, Key::Trust, |there, changes, role, mut mine| {
+        there.trust(role).iter().for_each(|it| mine.join(it));
+        changes.trust.insert(role.clone(), Arc::new(mine));
+    })
+    .await?;
     let mut names = Overlay::default();
     names.accounts.extend(parts.accounts);
     names.people.extend(parts.people);
@@ -105,6 +90,22 @@ async fn learned(
         accounts.chain(people).chain(parties).chain(ours).map(|key| (key, ())).collect();
     let there = known(store, &keys, |key| key).await?;
     save(store, &there, names).await
+}
+
+/// Puts one kind of what was learned on top of what the table has of it.
+async fn join<K: Clone, V: Clone>(
+    store: &mut Store<DynamoTable>,
+    all: &[(K, Arc<V>)],
+    key: impl Fn(K) -> Key,
+    put: impl Fn(&WorkingSet, &mut Overlay, &K, V),
+) -> Result<(), StoreError<TableError>> {
+    for some in all.chunks(CHUNK) {
+        let there = known(store, some, &key).await?;
+        let mut changes = Overlay::default();
+        some.iter().for_each(|(at, mine)| put(&there, &mut changes, at, V::clone(mine)));
+        save(store, &there, changes).await?;
+    }
+    Ok(())
 }
 
 /// What trust policies say, beside what the table remembers of them.
@@ -132,7 +133,9 @@ async fn known<K: Clone, V>(
     key: impl Fn(K) -> Key,
 ) -> Result<WorkingSet, StoreError<TableError>> {
     store.table().set_deadline(Instant::now() + PATIENCE);
-    let keys: Vec<Key> = some.iter().map(|(it, _)| key(it.clone())).collect();
+    // DynamoDB refuses a request that names a key twice, as exports that overlap do.
+    let keys: BTreeSet<Key> = some.iter().map(|(it, _)| key(it.clone())).collect();
+    let keys: Vec<Key> = keys.into_iter().collect();
     let mut there = WorkingSet::default();
     let found = store.fetch(&there, &keys).await?;
     there.commit(found);
