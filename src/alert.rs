@@ -5,6 +5,7 @@ pub mod chat;
 mod mitre;
 mod native;
 pub mod ocsf;
+pub mod plain;
 pub mod shorten;
 pub mod table;
 pub mod text;
@@ -299,7 +300,7 @@ fn title(event: &Event, findings: &[Finding], becomes_normal: bool) -> String {
             Target::Root { .. } | Target::Unknown => format!("{} by {who}", it.call.name),
         },
         Event::TrustChange(it) => {
-            format!("{} of {} by {who}", it.call.name, inline(it.role_name.as_str()))
+            format!("{} of {} by {who}", it.call.name, it.display_role())
         }
         Event::SignIn(it) => format!("{} by {who}", it.call.name),
     };
@@ -320,6 +321,8 @@ fn role_view(event: &Event) -> Option<RoleView> {
             }),
             Target::Root { .. } | Target::Unknown => None,
         },
+        // Of a damaged record, which names no role, nothing is said.
+        Event::TrustChange(it) if it.role_name.as_str().is_empty() => None,
         Event::TrustChange(it) => Some(RoleView {
             arn: it.role.as_ref().map(ToString::to_string),
             account: it.call.account.map(|it| it.to_string()),

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::glob::Glob;
 use crate::id::{RoleArn, UniqueId};
-use crate::text::inline;
+use crate::text::{inline, url_decoded};
 use crate::trust::TrustPolicy;
 
 /// What one file tells.
@@ -111,30 +111,165 @@ fn default_version(policy: &Value) -> Option<&Value> {
     versions.iter().find(is_default)?.get("Document")
 }
 
-/// The strongest thing that a permission policy allows on everything. Conditions and denials
-/// are not weighed: this finds roles worth a look.
+/// What lets somebody become more than they are, strongest first: one of the actions is enough,
+/// for it can be turned into the others. What stands behind `+` is needed beside the action.
+const POWERS: &[(&str, &[&str])] = &[
+    ("may do everything", &["iam:CreateUser+organizations:LeaveOrganization+s3:GetObject"]),
+    (
+        "may attach policies",
+        &["iam:AttachRolePolicy", "iam:AttachUserPolicy", "iam:AttachGroupPolicy"],
+    ),
+    (
+        "may write policies",
+        &[
+            "iam:PutRolePolicy",
+            "iam:PutUserPolicy",
+            "iam:PutGroupPolicy",
+            "iam:CreatePolicyVersion",
+            "iam:SetDefaultPolicyVersion",
+        ],
+    ),
+    ("may write trust policies", &["iam:UpdateAssumeRolePolicy"]),
+    (
+        "may give itself credentials of others",
+        &[
+            "iam:CreateAccessKey",
+            "iam:CreateLoginProfile",
+            "iam:UpdateLoginProfile",
+            "iam:AddUserToGroup",
+            "iam:CreateServiceSpecificCredential",
+        ],
+    ),
+    (
+        "may lift limits of permissions",
+        &[
+            "iam:DeleteRolePermissionsBoundary",
+            "iam:DeleteUserPermissionsBoundary",
+            "iam:PutRolePermissionsBoundary",
+            "iam:PutUserPermissionsBoundary",
+            "iam:DeleteRolePolicy",
+            "iam:DeleteUserPolicy",
+            "iam:DetachRolePolicy",
+            "iam:DetachUserPolicy",
+        ],
+    ),
+    (
+        "may write identity providers",
+        &[
+            "iam:CreateSAMLProvider",
+            "iam:UpdateSAMLProvider",
+            "iam:CreateOpenIDConnectProvider",
+            "iam:AddClientIDToOpenIDConnectProvider",
+            "iam:UpdateOpenIDConnectProviderThumbprint",
+        ],
+    ),
+    (
+        "may give access by Identity Center",
+        &[
+            "sso:CreateAccountAssignment",
+            "sso:AttachManagedPolicyToPermissionSet",
+            "sso:PutInlinePolicyToPermissionSet",
+            "sso:AttachCustomerManagedPolicyReferenceToPermissionSet",
+            "identitystore:CreateGroupMembership",
+        ],
+    ),
+    (
+        "governs the organisation",
+        &[
+            "organizations:AttachPolicy",
+            "organizations:DetachPolicy",
+            "organizations:CreatePolicy",
+            "organizations:UpdatePolicy",
+            "organizations:DeletePolicy",
+            "organizations:EnablePolicyType",
+            "organizations:DisablePolicyType",
+            "organizations:PutResourcePolicy",
+            "organizations:CreateAccount",
+            "organizations:InviteAccountToOrganization",
+            "organizations:MoveAccount",
+            "organizations:CloseAccount",
+            "organizations:RemoveAccountFromOrganization",
+            "organizations:LeaveOrganization",
+            "organizations:DeleteOrganization",
+            "organizations:RegisterDelegatedAdministrator",
+            "organizations:EnableAWSServiceAccess",
+            "organizations:DisableAWSServiceAccess",
+        ],
+    ),
+    ("may act as root of member accounts", &["sts:AssumeRoot"]),
+    (
+        "may give roles to services that it commands",
+        &[
+            "iam:PassRole+lambda:CreateFunction",
+            "iam:PassRole+lambda:UpdateFunctionConfiguration",
+            "iam:PassRole+ec2:RunInstances",
+            "iam:PassRole+ec2:AssociateIamInstanceProfile",
+            "iam:PassRole+ecs:RegisterTaskDefinition",
+            "iam:PassRole+cloudformation:CreateStack",
+            "iam:PassRole+glue:CreateDevEndpoint",
+            "iam:PassRole+glue:CreateJob",
+            "iam:PassRole+sagemaker:CreateNotebookInstance",
+            "iam:PassRole+codebuild:CreateProject",
+            "iam:PassRole+datapipeline:CreatePipeline",
+            "iam:PassRole+ssm:StartAutomationExecution",
+            "iam:PassRole+states:CreateStateMachine",
+        ],
+    ),
+];
+
+/// The strongest thing that a permission policy allows. Conditions, denials and resources are
+/// not weighed, but for those of `iam:PassRole`: this finds roles worth a look.
 fn strongest(policy: &Value) -> Option<&'static str> {
-    const POWERS: [(&str, &str); 4] = [
-        ("iam:CreateUser organizations:LeaveOrganization s3:GetObject", "may do everything"),
-        ("iam:AttachRolePolicy", "may attach policies"),
-        ("iam:PutRolePolicy", "may write policies"),
-        ("organizations:AttachPolicy", "governs the organisation"),
-    ];
-    let decoded = policy.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let plain = |text: &str| serde_json::from_str::<Value>(text).ok();
+    let encoded = |text: &str| plain(&url_decoded(text)?);
+    let decoded = policy.as_str().and_then(|text| plain(text).or_else(|| encoded(text)));
     let policy = decoded.as_ref().unwrap_or(policy);
-    let items = |value: &Value| match value {
+    let statements: Vec<Allowed> =
+        policy.get("Statement").map(items).unwrap_or_default().iter().filter_map(allowed).collect();
+    let allows = |action: &str| statements.iter().any(|it| it.allows(action));
+    let found = POWERS.iter().find(|(_, ways)| ways.iter().any(|way| way.split('+').all(allows)));
+    found.map(|(what, _)| *what)
+}
+
+/// What one statement allows.
+struct Allowed {
+    actions: Vec<Glob>,
+    /// Whether it allows what it does not name.
+    is_negated: bool,
+    /// Whether it is about all roles.
+    is_for_all_roles: bool,
+}
+
+impl Allowed {
+    fn allows(&self, action: &str) -> bool {
+        let is_named = self.actions.iter().any(|it| it.matches(&action.to_lowercase()));
+        is_named != self.is_negated && (self.is_for_all_roles || action != "iam:PassRole")
+    }
+}
+
+fn allowed(statement: &Value) -> Option<Allowed> {
+    let is_allow = statement.get("Effect")?.as_str()?.eq_ignore_ascii_case("Allow");
+    let texts = |name: &str| -> Option<Vec<String>> {
+        let values = items(statement.get(name)?);
+        Some(values.iter().filter_map(|it| Some(it.as_str()?.to_owned())).collect())
+    };
+    let (actions, is_negated) = match (texts("Action"), texts("NotAction")) {
+        (Some(actions), _) => (actions, false),
+        (None, actions) => (actions?, true),
+    };
+    let is_every_role = |it: &String| it == "*" || it.ends_with(":*") || it.ends_with(":role/*");
+    let is_for_all_roles = texts("Resource").is_none_or(|it| it.iter().any(is_every_role));
+    let actions = actions.iter().map(|it| Glob::new(&it.to_lowercase())).collect();
+    is_allow.then_some(Allowed { actions, is_negated, is_for_all_roles })
+}
+
+/// The items of a list, or the one value that stands for a list of one.
+fn items(value: &Value) -> Vec<Value> {
+    match value {
         Value::Array(items) => items.clone(),
         Value::Null => Vec::new(),
         one => vec![one.clone()],
-    };
-    let statements = policy.get("Statement").map(items).unwrap_or_default();
-    let allowing = statements.iter().filter(|it| it.get("Effect") == Some(&"Allow".into()));
-    let actions = allowing.flat_map(|it| it.get("Action").map(items).unwrap_or_default());
-    let globs: Vec<Glob> =
-        actions.filter_map(|it| Some(Glob::new(&it.as_str()?.to_lowercase()))).collect();
-    let allows = |action: &str| globs.iter().any(|it| it.matches(&action.to_lowercase()));
-    let found = POWERS.iter().find(|(needed, _)| needed.split(' ').all(allows));
-    found.map(|(_, what)| *what)
+    }
 }
 
 #[cfg(test)]
@@ -162,9 +297,47 @@ mod tests {
                 Some("may attach policies by its policy p"),
             ),
             (by_inline(allow("s3:*")), None),
+            (
+                by_inline(json!(
+                    "%7B%22Statement%22:%7B%22Effect%22:%22Allow%22,%22Action%22:%22*%22%7D%7D"
+                )),
+                Some("may do everything by its policy p"),
+            ),
             (by_inline(json!({"Statement": [{"Effect": "Deny", "Action": "*"}]})), None),
         ] {
             assert_eq!(powers(&role, &managed).first().map(String::as_str), expected, "{role}");
+        }
+    }
+
+    #[test]
+    fn every_way_to_more_power_is_found_alone() {
+        for (what, ways) in POWERS {
+            for way in *ways {
+                let actions: Vec<&str> = way.split('+').collect();
+                let statement = json!({"Effect": "Allow", "Action": actions, "Resource": "*"});
+                assert_eq!(strongest(&json!({"Statement": statement})), Some(*what), "{way}");
+            }
+        }
+        let of = |statement: Value| strongest(&json!({"Statement": [statement]}));
+        let without =
+            |actions: Value| json!({"Effect": "Allow", "NotAction": actions, "Resource": "*"});
+        assert_eq!(of(without(json!("sqs:*"))), Some("may do everything"));
+        assert_eq!(of(without(json!(["s3:*"]))), Some("may attach policies"));
+        let power_user =
+            json!(["iam:*", "organizations:*", "account:*", "sso:*", "identitystore:*"]);
+        assert_eq!(of(without(power_user)), Some("may act as root of member accounts"));
+        assert_eq!(of(json!({"Effect": "Deny", "NotAction": "s3:*"})), None);
+        let pass = |resource: &str| {
+            of(
+                json!({"Effect": "Allow", "Action": ["iam:PassRole", "lambda:*"], "Resource": resource}),
+            )
+        };
+        assert_eq!(pass("arn:aws:iam::111122223333:role/lambda-app"), None);
+        assert!(pass("arn:aws:iam::111122223333:role/*").is_some());
+        for harmless in
+            ["iam:Get*", "iam:List*", "iam:PassRole", "organizations:Describe*", "sts:*Role"]
+        {
+            assert_eq!(of(json!({"Effect": "Allow", "Action": harmless})), None, "{harmless}");
         }
     }
 

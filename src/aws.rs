@@ -3,6 +3,7 @@
 pub mod dynamodb;
 pub mod envelope;
 pub mod lambda;
+mod parts;
 pub mod put;
 pub mod settings;
 pub mod shards;
@@ -74,9 +75,13 @@ impl Aws {
         aws_sdk_dynamodb::Client::new(self.config().await)
     }
 
-    /// A client of SQS.
-    pub async fn sqs(&self) -> aws_sdk_sqs::Client {
-        aws_sdk_sqs::Client::new(self.config().await)
+    /// A client of SQS in `region`, or else in the one that the environment names.
+    pub async fn sqs(&self, region: Option<&str>) -> aws_sdk_sqs::Client {
+        let mut config = aws_sdk_sqs::config::Builder::from(self.config().await);
+        if let Some(region) = region {
+            config = config.region(Region::new(region.to_owned()));
+        }
+        aws_sdk_sqs::Client::from_conf(config.build())
     }
 
     /// A client of SNS in `region`, or else in the one that the environment names: a topic takes

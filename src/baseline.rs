@@ -16,6 +16,7 @@ mod small_map;
 mod table;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -106,7 +107,7 @@ impl Dimension {
 }
 
 /// One value of a call.
-pub type Value = (Dimension, String);
+pub type Value = (Dimension, Arc<str>);
 
 /// The tables of one role for one class of callers, or of one caller.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

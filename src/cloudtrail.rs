@@ -51,6 +51,11 @@ const OURS: &[(&str, &str, Reader)] = &[
     ("sts.amazonaws.com", "GetSessionToken", sign_in::session_token),
 ];
 
+/// What rolewatch reads, by event source and event name.
+pub fn ours() -> impl Iterator<Item = (&'static str, &'static str)> {
+    OURS.iter().map(|(source, name, _)| (*source, *name))
+}
+
 /// Whether a record with this source and name is one that rolewatch reads.
 #[must_use]
 pub fn is_ours(source: &str, name: &str) -> bool {

@@ -171,8 +171,9 @@ impl DeadLetter {
     }
 
     fn to_json(&self) -> String {
-        // Strings, numbers and flags: there is no value that JSON cannot hold.
-        serde_json::to_string(self).unwrap_or_default()
+        // Strings, numbers and flags: there is no value that JSON cannot hold. The reason may quote
+        // the record, with characters in it for which the queue would refuse the letter for ever.
+        crate::text::deliverable(serde_json::to_string(self).unwrap_or_default())
     }
 }
 
@@ -211,6 +212,20 @@ mod tests {
             assert_eq!(letter.reference.sequence_number, "4959");
             assert!(letter.complete);
         }
+    }
+
+    /// What SQS takes: <https://www.w3.org/TR/REC-xml/#charsets>.
+    #[test]
+    fn a_letter_holds_no_character_that_the_queue_refuses() {
+        let reason: String =
+            ('\0'..=' ').chain("\u{7f}\u{fffd}\u{fffe}\u{ffff}x".chars()).collect();
+        let lost = Lost { record: None, kind: Kind::NotUnderstood, reason };
+        let reference = Reference { shard: "\u{ffff}".into(), ..Reference::default() };
+        let message = DeadLetter::to_message(reference, &lost, "\u{ffff}\u{1}".as_bytes());
+        let is_taken = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
+        assert!(message.chars().all(is_taken), "{message:?}");
+        let letter = DeadLetter::from_message(&message).unwrap();
+        assert_eq!(letter.piece().unwrap(), "\u{ffff}\u{1}".as_bytes(), "the piece is as it was");
     }
 
     #[test]

@@ -1,29 +1,29 @@
 //! One event against the state: the product in one function.
 
+mod fold;
 mod follow;
+mod teach;
 mod trusting;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::alert::{Alert, Message, is_about_caller};
-use crate::baseline::{
-    Caller, Dimension, FoldKey, Folds, Habits, Label, Repeat, RoleBaseline, Value,
-};
+use crate::alert::{Alert, Message};
+use crate::baseline::{Caller, Dimension, FoldKey, Repeat, RoleBaseline};
 use crate::config::Config;
-use crate::event::{
-    Assumption, Event, ExternalIdUse, Principal, PrincipalKind, SignIn, SignInKind,
-};
+use crate::event::{Assumption, Event, PrincipalKind, SignInKind};
 use crate::finding::{Finding, Ground, worst};
 use crate::lineage::Lineage;
-use crate::profile;
 use crate::rules::{self, Case};
 use crate::severity::Severity;
 use crate::state::{Change, Changes, FirstCopy, SharedCall, State, Subject};
 use crate::surprise::{Surprise, is_person};
 use crate::text::Text;
 
+use fold::{FoldState, fold_key, subject};
 use follow::{Followed, Known};
 pub use follow::{advance, trace_of};
+use teach::{completing_lessons, lessons, name, refusal};
 pub use trusting::imported;
 
 /// How a decision is to be made.
@@ -136,7 +136,7 @@ fn fresh(state: &State<'_>, followed: &Followed<'_>, found: Found, mode: Mode) -
     let decided = Decision::of(state, event, found);
     let mut changes = Changes::new();
     if decided.teaches {
-        changes.extend(lessons(event, lineage));
+        changes.extend(lessons(state, event, lineage));
     }
     let revision = u32::from(decided.is_sent());
     let known = Known { revision, found: decided.found.clone(), mode };
@@ -147,7 +147,7 @@ fn fresh(state: &State<'_>, followed: &Followed<'_>, found: Found, mode: Mode) -
         let complete = it.call.principal.kind != PrincipalKind::AwsAccount;
         changes.push(Change::SawCopy {
             shared_id: shared_id.clone(),
-            copy: FirstCopy {
+            copy: Arc::new(FirstCopy {
                 call: SharedCall::of(it),
                 // Of a complete copy nobody will ask again.
                 surprise: decided.found.surprise.clone().filter(|_| !complete),
@@ -155,7 +155,7 @@ fn fresh(state: &State<'_>, followed: &Followed<'_>, found: Found, mode: Mode) -
                 revision,
                 findings: decided.found.findings.clone(),
                 crossed: false,
-            },
+            }),
         });
     }
     let mut judged = decided.into_judged(event, lineage, 1, false, changes);
@@ -199,14 +199,14 @@ fn copy(
     changes.extend(follow::remember(state, followed, Known { revision, found, mode }));
     changes.push(Change::SawCopy {
         shared_id: shared_id.clone(),
-        copy: FirstCopy {
+        copy: Arc::new(FirstCopy {
             call: first.call.clone(),
             surprise: None,
             complete: true,
             revision,
             findings: all,
             crossed: false,
-        },
+        }),
     });
     decided.into_judged(event, lineage, revision.max(1), true, changes)
 }
@@ -336,28 +336,6 @@ impl Decision {
     }
 }
 
-/// Where the folds of a subject are kept.
-enum FoldState {
-    Role(Option<Arc<RoleBaseline>>),
-    Caller(Option<Arc<Caller>>),
-}
-
-impl FoldState {
-    fn of(state: &State<'_>, subject: &Subject) -> Self {
-        match subject {
-            Subject::Role(role) => Self::Role(state.role(role)),
-            Subject::Caller(caller) => Self::Caller(state.caller(caller)),
-        }
-    }
-
-    fn folds(&self) -> Option<&Folds> {
-        match self {
-            Self::Role(role) => role.as_ref().map(|it| &it.folds),
-            Self::Caller(caller) => caller.as_ref().map(|it| &it.folds),
-        }
-    }
-}
-
 /// What is wrong with a call.
 #[derive(Debug, Clone, Default)]
 struct Found {
@@ -466,198 +444,26 @@ fn is_name_of(session_name: &str, own_name: Option<&str>) -> bool {
 }
 
 /// The event with all that the state knows of the call beside its record.
-fn completed(state: &State<'_>, event: &Event) -> Event {
+fn completed<'e>(state: &State<'_>, event: &'e Event) -> Cow<'e, Event> {
     trusting::with_proof(state, with_known_name(state, event))
 }
 
 /// The event with the caller's ARN and name, where this record does not tell them and an
 /// earlier one did.
-fn with_known_name(state: &State<'_>, event: &Event) -> Event {
+fn with_known_name<'e>(state: &State<'_>, event: &'e Event) -> Cow<'e, Event> {
+    let mut event = Cow::Borrowed(event);
     let principal = &event.call().principal;
     if principal.kind != PrincipalKind::AwsAccount || principal.arn.is_some() {
-        return event.clone();
+        return event;
     }
     let caller = principal.key().and_then(|key| state.caller(&key));
-    let Some(label) = caller.as_ref().and_then(|caller| caller.label()) else {
-        return event.clone();
-    };
-    let mut event = event.clone();
-    if let Event::Assumption(it) = &mut event {
+    if let Some(label) = caller.as_ref().and_then(|caller| caller.label())
+        && let Event::Assumption(it) = event.to_mut()
+    {
         it.call.principal.name.clone_from(&label.name);
         it.call.principal.arn.clone_from(&label.arn);
     }
     event
-}
-
-/// Whose folds an alert about this event is kept with: the role's, else the caller's. Trying
-/// many roles is about the caller, whichever role was the last.
-fn subject(event: &Event, findings: &[Finding]) -> Subject {
-    match event {
-        Event::Assumption(it) => match it.role() {
-            Some(role) if !is_about_caller(event, findings) => Subject::Role(role.clone()),
-            _ => Subject::Caller(it.call.principal.key_or_unnamed()),
-        },
-        Event::TrustChange(_) | Event::SignIn(_) => {
-            Subject::Caller(event.call().principal.key_or_unnamed())
-        }
-    }
-}
-
-/// The kind of an alert: who, which rules, and the evidence in which a second attacker would
-/// differ from the first.
-fn fold_key(state: &State<'_>, event: &Event, findings: &[Finding]) -> FoldKey {
-    let call = event.call();
-    let principal = call.principal.key_or_unnamed();
-    let network = telling_network(state, event);
-    let borrowed = findings.iter().find_map(|it| it.evidence.get("borrowed_name")?.as_str());
-    // What is told beside an urgent finding does not make another kind of it.
-    let floor = worst(findings).map_or(Severity::Low, |worst| worst.min(Severity::Medium));
-    let telling = findings.iter().filter(|finding| finding.severity >= floor);
-    let mut rules: Vec<&str> = telling.map(|finding| &*finding.rule).collect();
-    rules.sort_unstable();
-    let external_id = match event {
-        Event::Assumption(it) => match it.external_id {
-            ExternalIdUse::Given(id) => id.to_hex(),
-            ExternalIdUse::Absent => "none".to_owned(),
-            ExternalIdUse::Unknown => String::new(),
-        },
-        Event::TrustChange(_) | Event::SignIn(_) => String::new(),
-    };
-    let granted = if call.granted() { "granted" } else { "refused" };
-    let borrowed = borrowed.unwrap_or_default();
-    let opened = opened(event, findings);
-    let fixed = [principal.as_str(), &network, &external_id, borrowed, call.name, granted, &opened];
-    FoldKey::of(fixed.into_iter().chain(rules))
-}
-
-/// The role whose trust was changed, and what was found: another role, or another door, is
-/// another matter.
-fn opened(event: &Event, findings: &[Finding]) -> String {
-    let Event::TrustChange(it) = event else { return String::new() };
-    let account = it.call.account.map(|it| it.to_string()).unwrap_or_default();
-    let found: Vec<&str> = findings.iter().map(|it| it.summary.as_str()).collect();
-    format!("{account} {} {}", it.role_name.as_str(), found.join(" "))
-}
-
-/// The network of a call, where it tells one attacker from another: not a provider's, and not
-/// one of the ever-changing networks that this role or this caller is used to.
-fn telling_network(state: &State<'_>, event: &Event) -> String {
-    const KNOWN_DAYS: u32 = 4;
-    const VOLATILE_BITS: f64 = 2.0;
-    let call = event.call();
-    if !profile::has_network_of_its_own(call) {
-        return String::new();
-    }
-    let changes = |habits: &Habits| {
-        let turnover = habits.turnover(Dimension::Network);
-        turnover.value_days >= KNOWN_DAYS && turnover.bits_of_new() < VOLATILE_BITS
-    };
-    let caller = call.principal.key().and_then(|key| state.caller(&key));
-    let of_caller = caller.is_some_and(|caller| changes(caller.habits()));
-    let of_role = match event {
-        Event::Assumption(it) => it.role().and_then(|role| state.role(role)).is_some_and(|role| {
-            role.habits(call.principal.class(it.role_account())).is_some_and(changes)
-        }),
-        Event::TrustChange(_) | Event::SignIn(_) => false,
-    };
-    if of_caller || of_role { String::new() } else { call.address.network().as_str().to_owned() }
-}
-
-/// What an event teaches when nothing is wrong with it. A refused call teaches nothing: whoever
-/// is refused could otherwise write the baseline.
-fn lessons(event: &Event, lineage: Option<&Lineage>) -> Changes {
-    let call = event.call();
-    if !call.granted() {
-        return Changes::new();
-    }
-    let key = call.principal.key();
-    match event {
-        Event::Assumption(it) => {
-            let mut changes = role_lesson(it, profile::of_role(it, lineage));
-            let values = profile::of_caller(it);
-            changes.extend(key.map(|caller| Change::LearnCaller {
-                caller,
-                values,
-                time: call.time,
-            }));
-            let accounts = [call.principal.account, call.account];
-            changes.extend(accounts.into_iter().flatten().map(Change::KnowAccount));
-            changes.extend(people(it));
-            changes
-        }
-        Event::SignIn(_) | Event::TrustChange(_) => {
-            let Some(caller) = key else { return Changes::new() };
-            let mut changes = Changes::new();
-            if let Event::SignIn(SignIn { kind: SignInKind::SessionToken, .. }) = event {
-                let (caller, network) = (caller.clone(), call.address.network());
-                changes.push(Change::SignedIn { caller, time: call.time, network });
-            }
-            let values = vec![(Dimension::Call, call.name.to_owned())];
-            changes.push(Change::LearnCaller { caller, values, time: call.time });
-            changes
-        }
-    }
-}
-
-/// What the fuller copy of a call teaches beside what the poorer copy did.
-fn completing_lessons(it: &Assumption, lineage: Option<&Lineage>) -> Changes {
-    let mut values = profile::of_role(it, lineage);
-    // Of a user's call the poorer copy told the depth too.
-    let is_session = it.call.principal.kind == PrincipalKind::Role;
-    values.retain(|(dimension, _)| match dimension {
-        Dimension::Mfa | Dimension::WithoutMfa | Dimension::Issuer => true,
-        Dimension::Depth => is_session,
-        _ => false,
-    });
-    if it.call.granted() { role_lesson(it, values) } else { Changes::new() }
-}
-
-fn role_lesson(it: &Assumption, values: Vec<Value>) -> Changes {
-    let Some(role) = it.role().cloned() else { return Changes::new() };
-    let class = it.call.principal.class(it.role_account());
-    let id = it.role_id().cloned();
-    vec![Change::LearnRole { role, id, class, values, time: it.call.time }]
-}
-
-/// The names that a person goes by: their own, and an address that begins with it. Any other
-/// name in a session may be a colleague's.
-fn people(it: &Assumption) -> impl Iterator<Item = Change> {
-    let principal = &it.call.principal;
-    let own = principal.name.as_ref();
-    let address =
-        it.session.name.as_ref().filter(|name| is_name_of(name.as_str(), own.map(Text::as_str)));
-    let names = [own, address].into_iter().flatten().filter(|_| is_person(it));
-    names.map(|name| Change::KnowPerson(name.as_str().to_lowercase().into()))
-}
-
-/// A refusal is remembered with the caller: trying many roles is told by it.
-fn refusal(event: &Event) -> Option<Change> {
-    let Event::Assumption(it) = event else { return None };
-    if it.call.granted() {
-        return None;
-    }
-    let (caller, role) = (it.call.principal.key()?, it.role()?.clone());
-    Some(Change::Refused { caller, role, time: it.call.time, mark: it.call.key.mark() })
-}
-
-/// What the record tells of the caller's name, if that is news.
-fn name(state: &State<'_>, event: &Event) -> Option<Change> {
-    let call = event.call();
-    let principal: &Principal = &call.principal;
-    let tells = matches!(principal.kind, PrincipalKind::IamUser | PrincipalKind::Role)
-        && principal.id.is_some();
-    let caller = principal.key().filter(|_| tells)?;
-    let arn = match &principal.issuer {
-        Some(issuer) => Some(Text::clip(issuer.as_str())),
-        None => principal.arn.clone(),
-    };
-    let label = Label { time: call.time, arn, name: principal.name.clone() };
-    let known = state.caller(&caller);
-    let known = known.as_ref().and_then(|caller| caller.label());
-    if known.is_some_and(|known| (&known.arn, &known.name) == (&label.arn, &label.name)) {
-        return None;
-    }
-    Some(Change::Name { caller, label })
 }
 
 #[cfg(test)]

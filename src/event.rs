@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::id::{AccessKeyId, AccountId, Address, EventId, ExternalId, RoleArn, UniqueId};
-use crate::text::Text;
+use crate::id::{AccessKeyId, AccountId, Address, EventId, ExternalId, RoleArn, UniqueId, hex};
+use crate::text::{Text, inline};
 
 pub use principal::{CallerClass, Credential, Principal, PrincipalKey, PrincipalKind};
 
@@ -146,17 +146,23 @@ impl Call {
     pub fn alert_id(&self) -> String {
         let mut digest = Sha256::new();
         match (&self.shared_id, &self.key) {
-            (Some(shared), _) => digest.update(format!("shared\0{shared}")),
-            (None, EventKey::Id(Some(account), id)) => {
-                digest.update(format!("event\0{account}\0{id}"));
+            (Some(shared), _) => {
+                digest.update(b"shared\0");
+                digest.update(shared.as_str());
             }
-            (None, EventKey::Id(None, id)) => digest.update(format!("event\0\0{id}")),
+            (None, EventKey::Id(account, id)) => {
+                let account = account.map(|it| it.to_string()).unwrap_or_default();
+                for part in ["event", "\0", &account, "\0", id.as_str()] {
+                    digest.update(part);
+                }
+            }
             (None, EventKey::Digest(record)) => {
                 digest.update(b"record\0");
                 digest.update(record);
             }
         }
-        digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        let digest = digest.finalize();
+        hex(digest.get(..16).unwrap_or(&digest))
     }
 
     /// Whether the call succeeded.
@@ -320,6 +326,17 @@ pub struct TrustChange {
     pub role_id: Option<UniqueId>,
     /// The new trust policy, where there is one.
     pub policy: Option<PolicyDocument>,
+}
+
+impl TrustChange {
+    /// The role's name for a sentence; a damaged record may lack it.
+    #[must_use]
+    pub fn display_role(&self) -> String {
+        match self.role_name.as_str() {
+            "" => "a role that the record does not name".to_owned(),
+            name => inline(name),
+        }
+    }
 }
 
 /// The ways in which trust changes.

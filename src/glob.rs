@@ -52,6 +52,38 @@ impl Glob {
         })
     }
 
+    /// Whether some text fits both.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        let width = other.tokens.len() + 1;
+        let mut seen = vec![false; (self.tokens.len() + 1) * width];
+        let mut todo: Vec<(&[Token], &[Token])> = vec![(&self.tokens, &other.tokens)];
+        while let Some((mine, theirs)) = todo.pop() {
+            let Some(seen) = seen.get_mut(mine.len() * width + theirs.len()) else { continue };
+            if std::mem::replace(seen, true) {
+                continue;
+            }
+            match (mine.split_first(), theirs.split_first()) {
+                (None, None) => return true,
+                (Some((Token::AnyRun, after)), rest) => {
+                    todo.push((after, theirs));
+                    todo.extend(rest.map(|(_, rest)| (mine, rest)));
+                }
+                (rest, Some((Token::AnyRun, after))) => {
+                    todo.push((mine, after));
+                    todo.extend(rest.map(|(_, rest)| (rest, theirs)));
+                }
+                (Some((this, mine)), Some((that, theirs))) => {
+                    let is_same = this == that;
+                    if is_same || *this == Token::AnyOne || *that == Token::AnyOne {
+                        todo.push((mine, theirs));
+                    }
+                }
+                _ => {}
+            }
+        }
+        false
+    }
+
     /// Whether some text of this shape fits.
     pub(crate) fn can_match(&self, shape: &Shape) -> bool {
         let width = shape.0.len() + 1;

@@ -114,7 +114,7 @@ text_id!(
     /// an assumed-role ARN does not, so neither is ever rebuilt from the other.
     RoleArn,
     "a role ARN like `arn:aws:iam::111122223333:role/path/Name`",
-    |s| role_arn_parts(s).is_some()
+    |s| is_role_arn(s)
 );
 
 text_id!(
@@ -146,38 +146,42 @@ impl RoleArn {
     /// The account the role lives in.
     #[must_use]
     pub fn account(&self) -> Option<AccountId> {
-        role_arn_parts(&self.0).map(|parts| parts.account)
+        self.part(4)?.parse().ok()
     }
 
     /// The role's name, without its path.
     #[must_use]
     pub fn name(&self) -> &str {
-        role_arn_parts(&self.0).map_or("", |parts| parts.name)
+        self.0.rsplit('/').next().unwrap_or_default()
     }
 
     /// Whether an AWS service owns the role (a service-linked role).
     #[must_use]
     pub fn is_service_linked(&self) -> bool {
-        self.0.contains(":role/aws-service-role/")
+        self.part(5).is_some_and(|it| it.starts_with("role/aws-service-role/"))
+    }
+
+    /// One part of what stands between colons; the last of six is all that is left.
+    fn part(&self, at: usize) -> Option<&str> {
+        self.0.splitn(6, ':').nth(at)
     }
 }
 
-struct RoleArnParts<'a> {
-    account: AccountId,
-    name: &'a str,
-}
-
 /// AWS: a role name has at most 64 characters, its path at most 512.
-fn role_arn_parts(s: &str) -> Option<RoleArnParts<'_>> {
-    let rest = s.strip_prefix("arn:aws")?;
-    let (partition_tail, rest) = rest.split_once(':')?;
-    let (account, path_and_name) = rest.strip_prefix("iam::")?.split_once(":role/")?;
-    let name = path_and_name.rsplit('/').next()?;
-    let well_formed = s.len() <= 640
-        && partition_tail.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
-        && !name.is_empty()
-        && path_and_name.bytes().all(|b| b.is_ascii_graphic());
-    well_formed.then_some(RoleArnParts { account: account.parse().ok()?, name })
+fn is_role_arn(s: &str) -> bool {
+    let parts = || {
+        let (partition_tail, rest) = s.strip_prefix("arn:aws")?.split_once(':')?;
+        let (account, path_and_name) = rest.strip_prefix("iam::")?.split_once(":role/")?;
+        Some((partition_tail, account, path_and_name))
+    };
+    parts().is_some_and(|(partition_tail, account, path_and_name)| {
+        s.len() <= 640
+            && partition_tail.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+            && account.parse::<AccountId>().is_ok()
+            && path_and_name.bytes().all(|b| b.is_ascii_graphic())
+            && !path_and_name.is_empty()
+            && !path_and_name.ends_with('/')
+    })
 }
 
 fn is_unique_id(s: &str) -> bool {
@@ -254,7 +258,12 @@ impl fmt::Debug for ExternalId {
 /// Lower-case hexadecimal digits of `bytes`.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        let digits = [byte >> 4, byte & 15].map(u32::from);
+        text.extend(digits.into_iter().filter_map(|digit| char::from_digit(digit, 16)));
+    }
+    text
 }
 
 /// How CloudTrail writes that a call was made inside AWS.

@@ -1,6 +1,7 @@
 //! The records of a Kinesis batch → what is retried together: events, and what is given up.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use jiff::{SignedDuration, Timestamp};
@@ -16,7 +17,7 @@ use crate::pipeline::Unit;
 const LIMITS: Limits = Limits { inflated_bytes: 64 << 20 };
 
 /// Most events of ours in one Kinesis record. A megabyte of gzip holds some thousand records of a
-/// real trail; what somebody packs to fill the memory of the function is buried.
+/// real trail; what somebody packs to keep the function busy is buried.
 const MOST_EVENTS: usize = 50_000;
 
 /// Most dead letters about one Kinesis record; where there would be more, one carries all of it.
@@ -54,13 +55,15 @@ pub struct Unpacked {
     pub lost: Vec<Lost>,
     /// Records that can never be judged beyond those in `lost`, one of which stands for them.
     pub more_lost: u64,
+    /// Events of the record behind these. Then what is beside events is told with the last ones.
+    pub left: usize,
 }
 
 impl Unpacked {
     /// What the transaction takes.
     #[must_use]
     pub fn unit(&self) -> Unit<'_> {
-        let Self { events, numbers, other, lost, more_lost } = self;
+        let Self { events, numbers, other, lost, more_lost, left: _ } = self;
         Unit { events, numbers, other: *other, lost, more_lost: *more_lost }
     }
 }
@@ -68,28 +71,49 @@ impl Unpacked {
 /// Decodes one Kinesis record. A failure of decoding itself gives up that record and no other.
 #[must_use]
 pub fn unpack(arrived: &Arrived<'_>) -> Unpacked {
-    catch_unwind(AssertUnwindSafe(|| unpacked(arrived))).unwrap_or_else(|_| {
+    unpack_part(arrived, 0, MOST_EVENTS)
+}
+
+/// Decodes one Kinesis record for its events from the one at `from` on, `most` of them: all at
+/// once may take more memory than a function has. They are numbered as they stand in the record;
+/// each part is brought into its own order, as the records of a stream are.
+#[must_use]
+pub fn unpack_part(arrived: &Arrived<'_>, from: usize, most: usize) -> Unpacked {
+    catch_unwind(AssertUnwindSafe(|| unpacked(arrived, from, most))).unwrap_or_else(|_| {
         let reason = "decoding it failed: a bug of rolewatch".to_owned();
         let lost = vec![Lost { record: None, kind: Kind::Bug, reason }];
         Unpacked { lost, ..Unpacked::default() }
     })
 }
 
-fn unpacked(arrived: &Arrived<'_>) -> Unpacked {
-    let (mut events, mut other, mut beyond) = (Vec::new(), 0, 0_u64);
+fn unpacked(arrived: &Arrived<'_>, from: usize, most: usize) -> Unpacked {
+    let (mut events, mut other, mut all) = (Vec::new(), 0, 0_usize);
+    let wanted = from..from.saturating_add(most).min(MOST_EVENTS);
     let mut losses = Losses::default();
     let decoded = decode_each(arrived.data, LIMITS, &mut |place, record| {
         let record_number = Some(place.record);
         match cloudtrail::read_in_place(record) {
             Ok(Some(event)) => match future(&event, arrived.time) {
-                None if events.len() < MOST_EVENTS => events.push((place.record, event)),
-                None => beyond += 1,
+                None => {
+                    if wanted.contains(&all) {
+                        events.push((place.record, event));
+                    }
+                    all += 1;
+                }
                 Some(reason) => losses.add(record_number, Kind::FromTheFuture, || reason),
             },
             Ok(None) => other += 1,
             Err(error) => losses.add(record_number, Kind::NotUnderstood, || error.to_string()),
         }
     });
+    // What a record issued comes before what uses it, within the same second.
+    events.sort_by(|a, b| a.1.order().cmp(&b.1.order()));
+    let (numbers, events) = events.into_iter().unzip();
+    let left = all.min(MOST_EVENTS).saturating_sub(wanted.end);
+    if left > 0 {
+        return Unpacked { events, numbers, left, ..Unpacked::default() };
+    }
+    let beyond = all.saturating_sub(MOST_EVENTS) as u64;
     for fault in decoded.faults {
         match fault {
             Fault::Input(fault) => losses.add(None, Kind::Undecodable, || fault.to_string()),
@@ -99,10 +123,7 @@ fn unpacked(arrived: &Arrived<'_>) -> Unpacked {
         }
     }
     let (lost, more_lost) = losses.told(decoded.more_faults + beyond);
-    // What a record issued comes before what uses it, within the same second.
-    events.sort_by(|a, b| a.1.order().cmp(&b.1.order()));
-    let (numbers, events) = events.into_iter().unzip();
-    Unpacked { events, numbers, other: other + decoded.other, lost, more_lost }
+    Unpacked { events, numbers, other: other + decoded.other, lost, more_lost, left }
 }
 
 /// What of a Kinesis record cannot be judged: so much as gets a letter of its own, and the count.
@@ -128,10 +149,14 @@ impl Losses {
         if more == 0 && all <= MOST_PIECES {
             return (self.lost, 0);
         }
-        let kind = self.lost.first().map_or(Kind::Undecodable, |first| first.kind);
-        let reason = format!("{all} records in it cannot be judged");
-        (vec![Lost { record: None, kind, reason }], all - 1)
+        (vec![whole(&self.lost, all)], all - 1)
     }
+}
+
+/// The loss of all of a Kinesis record, in place of `all` losses in it.
+fn whole(lost: &[Lost], all: u64) -> Lost {
+    let kind = lost.first().map_or(Kind::Undecodable, |first| first.kind);
+    Lost { record: None, kind, reason: format!("{all} records in it cannot be judged") }
 }
 
 /// What is wrong with the time of an event, if it claims to come from the future.
@@ -146,8 +171,12 @@ fn future(event: &Event, arrived: Timestamp) -> Option<String> {
 #[must_use]
 pub fn letters(arrived: &Arrived<'_>, lost: &[Lost]) -> Vec<String> {
     let wanted: BTreeSet<u64> = lost.iter().filter_map(|it| it.record).collect();
-    // What could not be decoded once may fail again; then the whole record goes.
-    let found = catch_unwind(|| pieces(arrived.data, LIMITS, &wanted)).unwrap_or_default();
+    // Nothing is decoded again for what goes as a whole. What could not be decoded once may fail
+    // again; then all of it goes.
+    let found = match wanted.is_empty() {
+        true => BTreeMap::new(),
+        false => catch_unwind(|| pieces(arrived.data, LIMITS, &wanted)).unwrap_or_default(),
+    };
     let letter = |lost: &Lost| {
         let piece = lost.record.and_then(|number| found.get(&number));
         let piece = piece.filter(|piece| !piece.is_empty());
@@ -156,6 +185,16 @@ pub fn letters(arrived: &Arrived<'_>, lost: &[Lost]) -> Vec<String> {
         DeadLetter::to_message(reference, lost, piece.map_or(arrived.data, Vec::as_slice))
     };
     lost.iter().map(letter).collect()
+}
+
+/// What gets a letter of what was lost: where judging found bugs in it, that may have become more
+/// than a shard can wait for.
+#[must_use]
+pub fn told(lost: &[Lost]) -> Cow<'_, [Lost]> {
+    match lost.len() as u64 {
+        0..=MOST_PIECES => lost.into(),
+        all => vec![whole(lost, all)].into(),
+    }
 }
 
 /// Where a record stands.

@@ -44,6 +44,8 @@ pub mod id;
 
 pub mod glob;
 
+pub mod map;
+
 pub mod severity;
 
 pub mod event;
@@ -52,11 +54,11 @@ pub mod trust;
 
 pub mod authorization;
 
-pub mod starter;
-
 pub mod lineage;
 
 pub mod config;
+
+pub mod starter;
 
 pub mod json;
 

@@ -190,6 +190,12 @@ impl WorkingSet {
         self.roles.sorted()
     }
 
+    /// All roles of which a trust policy is remembered, in order.
+    #[must_use]
+    pub fn trust_policies(&self) -> Vec<(RoleKey, Arc<History>)> {
+        self.trust.sorted()
+    }
+
     /// Everything that is remembered, in order.
     #[must_use]
     pub fn parts(&self) -> Parts {
@@ -333,7 +339,7 @@ mod tests {
         let mut memory = WorkingSet::bounded(Bounds { recent: 100, ..Bounds::default() });
         for n in 0..=100 {
             let mut state = State::over(&memory);
-            state.apply(vec![Change::Saw(key(n)), Change::Saw(key(n))]);
+            state.apply(&[Change::Saw(key(n)), Change::Saw(key(n))]);
             assert!(state.has_seen(&key(n)));
             let overlay = state.into_overlay();
             assert!(!memory.has_seen(&key(n)), "nothing reaches the memory before the commit");

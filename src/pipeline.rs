@@ -11,23 +11,24 @@
 //! runtime, so that both run the same order of steps.
 
 mod alone;
+mod fan_out;
+mod judge;
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 
 use jiff::Timestamp;
 
 use crate::alert::Alert;
 use crate::config::Config;
-use crate::dead_letter::{Kind, Lost};
+use crate::dead_letter::Lost;
 use crate::detect::{Mode, Verdict, advance};
 use crate::event::Event;
 use crate::report::Report;
 use crate::state::{Change, Changes, Memory, Overlay, State};
 
-pub use alone::{Counted, MemoryAlone};
+pub use alone::{Counted, MemoryAlone, drive, run_batch};
+pub use fan_out::{FanOut, NotTaken, Offered, Post, Taken};
+use judge::{JudgedUnit, judge_all, questions, replayed};
 
 /// Where alerts go one by one.
 pub trait Alerts {
@@ -60,11 +61,12 @@ pub trait DeadLetters {
     /// Why they were not taken.
     type Error;
 
-    /// Takes what was lost of the unit at `unit` in the batch.
+    /// Takes what was lost of the unit at `unit` in the batch; it stands for `more` records that
+    /// were lost beside it.
     ///
     /// # Errors
     /// A failure that can pass: the unit has to come again.
-    async fn bury(&mut self, unit: usize, lost: &[Lost]) -> Result<(), Self::Error>;
+    async fn bury(&mut self, unit: usize, lost: &[Lost], more: u64) -> Result<(), Self::Error>;
 }
 
 /// What outlives this process, where there is something.
@@ -245,17 +247,7 @@ async fn transact_by<M: Remember, T: Topics, D: DeadLetters, B: Baselines>(
     let informed = informed(&decide, memory, units, baselines).await;
     let (mut judged, overlay) =
         informed.map_err(|cause| Failure { unit: 0, cause: Cause::Load(cause) })?;
-    let mut failure = publish(&judged, topics).await.err();
-    let published = failure.as_ref().map_or(units.len(), |failure| failure.unit);
-    for (at, unit) in judged.iter().enumerate().take(published) {
-        if unit.lost.is_empty() {
-            continue;
-        }
-        if let Err(cause) = letters.bury(at, &unit.lost).await {
-            failure = Some(Failure { unit: at, cause: Cause::Bury(cause) });
-            break;
-        }
-    }
+    let failure = deliver(&judged, topics, letters).await.err();
     let done = failure.as_ref().map_or(units.len(), |failure| failure.unit);
     judged.truncate(done);
     let mut overlay =
@@ -300,21 +292,6 @@ async fn informed<M: Remember, B: Baselines>(
     Ok(judged)
 }
 
-/// The events that raise alerts.
-fn questions<'a>(units: &[Unit<'a>], judged: &'a [JudgedUnit]) -> Vec<Question<'a>> {
-    let mut questions = Vec::new();
-    for (unit, judged) in units.iter().zip(judged) {
-        for (event, verdict) in unit.events.iter().zip(&judged.verdicts) {
-            if let Some(Verdict::Judged(judged)) = verdict
-                && judged.alerts().next().is_some()
-            {
-                questions.push(Question { event, changes: &judged.changes });
-            }
-        }
-    }
-    questions
-}
-
 /// Judges a batch again over what it and others have saved, and publishes and saves what only
 /// both together show. What was sent is known by now and comes out as a repeat. Nothing is learned
 /// or counted twice: of the second judgement only what goes out is kept.
@@ -330,156 +307,69 @@ async fn second_look<M: Remember, T: Topics, D, B: Baselines>(
         return Ok(());
     }
     // Some of the batch is saved and nothing of it is remembered: all of it comes again.
-    publish(&judged, topics).await.map_err(|failure| Failure { unit: 0, ..failure })?;
+    let published = publish(&judged, 0, topics).await;
+    published.map_err(|failure| Failure { unit: 0, ..failure })?;
     let mut state = State::over(memory);
     for verdict in judged.iter().flat_map(|unit| &unit.verdicts).flatten() {
         let Verdict::Judged(judged) = verdict else { continue };
         if judged.alerts().next().is_some() {
             judged.alerts().for_each(|alert| report.count_alert(alert.severity));
             let is_sent = |it: &&Change| matches!(it, Change::Fold { .. } | Change::SawCopy { .. });
-            state.apply(judged.changes.iter().filter(is_sent).cloned().collect());
+            state.apply(&judged.changes.iter().filter(is_sent).cloned().collect::<Changes>());
         }
     }
     let mut overlay = state.into_overlay();
     let saved = baselines.save(memory, &mut overlay).await;
-    saved.map_err(|cause| Failure { unit: 0, cause: Cause::Save(cause) })?;
+    if saved.map_err(|cause| Failure { unit: 0, cause: Cause::Save(cause) })? {
+        memory.learn(overlay.take_baselines());
+    }
     memory.learn(overlay);
     Ok(())
 }
 
-/// A unit that was judged.
-struct JudgedUnit {
-    /// What became of each event; nothing where judging failed.
-    verdicts: Vec<Option<Verdict>>,
-    lost: Vec<Lost>,
-}
-
-impl JudgedUnit {
-    fn alerts(&self) -> impl Iterator<Item = &Alert> {
-        self.verdicts.iter().flatten().flat_map(|verdict| match verdict {
-            Verdict::Judged(judged) => Some(judged.alerts()).into_iter().flatten(),
-            Verdict::Duplicate => None.into_iter().flatten(),
-        })
-    }
-
-    fn count(&self, unit: &Unit<'_>, report: &mut Report) {
-        report.other += unit.other;
-        report.undecodable += self.lost.len() as u64 + unit.more_lost;
-        for (event, verdict) in unit.events.iter().zip(&self.verdicts) {
-            match verdict {
-                None => {}
-                Some(Verdict::Duplicate) => report.count_duplicate(event),
-                Some(Verdict::Judged(judged)) => report.count(event, judged),
-            }
+/// Publishes the alerts of a batch and buries what is lost of it. What is broken is buried as soon
+/// as everything up to it is out, so that it does not wait for the alerts behind it, which may
+/// take all the time there is: then nothing would ever be done, however often the batch came.
+async fn deliver<T: Topics, D: DeadLetters, B>(
+    judged: &[JudgedUnit],
+    topics: &mut T,
+    letters: &mut D,
+) -> Result<(), Failure<T::Error, D::Error, B>> {
+    let mut from = 0;
+    for (at, unit) in judged.iter().enumerate() {
+        let (is_whole, is_last) = (unit.lost.is_empty(), at + 1 == judged.len());
+        if is_whole && !is_last {
+            continue;
         }
-    }
-}
-
-/// Judges all units, and returns what they have changed together.
-fn judge_all<M: Remember>(
-    decide: &impl Fn(&mut State<'_>, &Event) -> Verdict,
-    memory: &M,
-    units: &[Unit<'_>],
-) -> (Vec<JudgedUnit>, Overlay) {
-    let mut state = State::over(memory);
-    let mut judged: Vec<JudgedUnit> = Vec::with_capacity(units.len());
-    for unit in units {
-        judged.push(JudgedUnit { verdicts: Vec::new(), lost: unit.lost.to_vec() });
-        for (at, event) in unit.events.iter().enumerate() {
-            let verdict = catch_unwind(AssertUnwindSafe(|| decide(&mut state, event))).ok();
-            if verdict.is_none() {
-                // A panic costs its own record: what it left behind, half done, is dropped, or
-                // it would count as known what nobody was told of.
-                state = replayed(memory, &judged);
-            }
-            let Some(JudgedUnit { verdicts, lost }) = judged.last_mut() else { continue };
-            lost.extend(verdict.is_none().then(|| Lost {
-                record: unit.numbers.get(at).copied(),
-                kind: Kind::Bug,
-                reason: "judging it failed: a bug of rolewatch".to_owned(),
-            }));
-            verdicts.push(verdict);
+        publish(judged.get(from..=at).unwrap_or_default(), from, topics).await?;
+        if !is_whole {
+            let buried = letters.bury(at, &unit.lost, unit.more_lost).await;
+            buried.map_err(|cause| Failure { unit: at, cause: Cause::Bury(cause) })?;
         }
+        from = at + 1;
     }
-    (judged, state.into_overlay())
+    Ok(())
 }
 
+/// Publishes the alerts of units, the first of which stands at `from` in the batch.
 async fn publish<T: Topics, D, B>(
     judged: &[JudgedUnit],
+    from: usize,
     topics: &mut T,
 ) -> Result<(), Failure<T::Error, D, B>> {
     let (mut alerts, mut owners) = (Vec::new(), Vec::new());
     for (at, unit) in judged.iter().enumerate() {
         alerts.extend(unit.alerts());
-        owners.resize(alerts.len(), at);
+        owners.resize(alerts.len(), from + at);
     }
     if alerts.is_empty() {
         return Ok(());
     }
     topics.publish(&alerts).await.map_err(|(first, cause)| {
         // A place that is none means that nothing is known to be accepted.
-        let unit = owners.get(first).copied().unwrap_or(0);
+        let unit = owners.get(first).copied().unwrap_or(from);
         Failure { unit, cause: Cause::Publish(cause) }
     })
-}
-
-/// The state that the first part of a batch leaves by itself.
-fn replayed<'m, M: Remember>(memory: &'m M, judged: &[JudgedUnit]) -> State<'m> {
-    let mut state = State::over(memory);
-    for verdict in judged.iter().flat_map(|unit| &unit.verdicts).flatten() {
-        if let Verdict::Judged(judged) = verdict {
-            state.apply(judged.changes.clone());
-        }
-    }
-    state
-}
-
-/// Judges one batch of events without a runtime, each acknowledged by itself, with a destination
-/// that takes alerts one by one and a memory that is saved by others, if at all.
-///
-/// # Errors
-/// The place of the first event whose alert was not accepted, and why.
-pub fn run_batch<M: Remember, A: Alerts>(
-    memory: &mut M,
-    watch: Watch<'_>,
-    events: &[Event],
-    alerts: &mut A,
-    report: &mut Report,
-) -> Result<(), (usize, A::Error)> {
-    let unit = |event| Unit { events: std::slice::from_ref(event), ..Unit::default() };
-    let units: Vec<Unit<'_>> = events.iter().map(unit).collect();
-    let ports =
-        Ports { topics: &mut OneByOne(alerts), letters: &mut Counted, baselines: &mut MemoryAlone };
-    drive(transact(memory, watch, &units, ports, report)).map_err(|failure| match failure.cause {
-        Cause::Publish(error) => (failure.unit, error),
-        Cause::Bury(never) | Cause::Load(never) | Cause::Save(never) => match never {},
-    })
-}
-
-/// Drives a future to its end on this thread. For ports that are ready at once: one that is not
-/// is asked again and again.
-pub fn drive<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    let mut context = Context::from_waker(Waker::noop());
-    loop {
-        match future.as_mut().poll(&mut context) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => std::thread::yield_now(),
-        }
-    }
-}
-
-struct OneByOne<'a, A>(&'a mut A);
-
-impl<A: Alerts> Topics for OneByOne<'_, A> {
-    type Error = A::Error;
-
-    async fn publish(&mut self, alerts: &[&Alert]) -> Result<(), (usize, A::Error)> {
-        for (at, alert) in alerts.iter().enumerate() {
-            self.0.publish(alert).map_err(|error| (at, error))?;
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -12,28 +12,28 @@ pub fn of_role(it: &Assumption, lineage: Option<&Lineage>) -> Vec<Value> {
     let (call, principal) = (&it.call, &it.call.principal);
     let mut values = Vec::with_capacity(10);
     if let Some(key) = principal.key() {
-        values.push((Dimension::Principal, key.as_str().to_owned()));
+        values.push((Dimension::Principal, key.as_str().into()));
         if call.mfa == Mfa::Absent {
             // Behind a session it is whoever began the chain that had none.
             let who = lineage.and_then(|it| it.origin.as_ref()).unwrap_or(&key);
-            values.push((Dimension::WithoutMfa, who.as_str().to_owned()));
+            values.push((Dimension::WithoutMfa, who.as_str().into()));
         }
     }
     // A lower bound is no depth, and learned it would make the true one look deep.
     values.extend(
-        lineage.filter(|it| it.complete).map(|it| (Dimension::Depth, it.depth.to_string())),
+        lineage.filter(|it| it.complete).map(|it| (Dimension::Depth, it.depth.to_string().into())),
     );
     if let Some(account) = principal.account {
-        values.push((Dimension::Account, account.to_string()));
+        values.push((Dimension::Account, account.to_string().into()));
     }
     if let Some(value) = external_id(it) {
-        values.push((Dimension::ExternalId, value));
+        values.push((Dimension::ExternalId, value.into()));
     }
     if matches!(call.mfa, Mfa::Present | Mfa::Absent | Mfa::Inherited) {
-        values.push((Dimension::Mfa, call.mfa.as_str().to_owned()));
+        values.push((Dimension::Mfa, call.mfa.as_str().into()));
     }
     if let Some(issuer) = &principal.issuer {
-        values.push((Dimension::Issuer, issuer.to_string()));
+        values.push((Dimension::Issuer, issuer.as_str().into()));
     }
     values.extend(soft(it));
     values
@@ -42,8 +42,8 @@ pub fn of_role(it: &Assumption, lineage: Option<&Lineage>) -> Vec<Value> {
 /// The values of an assumption, for its caller's baseline.
 #[must_use]
 pub fn of_caller(it: &Assumption) -> Vec<Value> {
-    let mut values = vec![(Dimension::Call, it.call.name.to_owned())];
-    values.extend(it.role().map(|role| (Dimension::Role, role.to_string())));
+    let mut values = vec![(Dimension::Call, it.call.name.into())];
+    values.extend(it.role().map(|role| (Dimension::Role, role.as_str().into())));
     values.extend(soft(it));
     values
 }
@@ -53,13 +53,13 @@ fn soft(it: &Assumption) -> Vec<Value> {
     let call = &it.call;
     let mut values = Vec::with_capacity(4);
     if has_network_of_its_own(call) {
-        values.push((Dimension::Network, call.address.network().as_str().to_owned()));
-        values.push((Dimension::NetworkBlock, call.address.block().as_str().to_owned()));
-        values.push((Dimension::UserAgent, agent_family(call.user_agent.as_str())));
+        values.push((Dimension::Network, call.address.network().as_str().into()));
+        values.push((Dimension::NetworkBlock, call.address.block().as_str().into()));
+        values.push((Dimension::UserAgent, agent_family(call.user_agent.as_str()).into()));
     }
     if let Some(name) = &it.session.name {
         let own = call.principal.name.as_ref().map(Text::as_str);
-        values.push((Dimension::SessionName, session_shape(name.as_str(), own)));
+        values.push((Dimension::SessionName, session_shape(name.as_str(), own).into()));
     }
     values
 }

@@ -27,7 +27,7 @@ use crate::finding::{Finding, Ground, worst};
 use crate::lineage::Lineage;
 use crate::severity::Severity;
 use crate::surprise::{Part, Surprise, UNUSUAL};
-use crate::text::{inline, plural};
+use crate::text::{inline, listed, plural};
 use crate::trust::{Answer, Entry, Rewrite, Weakening};
 
 /// Every rule, by id.
@@ -151,7 +151,8 @@ impl<'a> Case<'a> {
 /// the policy was weakened, by whom and how long before.
 fn way_in(case: &Case<'_>, it: &Assumption) -> Option<(Value, String)> {
     let entry = case.entry?;
-    let statements = entry.statements.join(" or ");
+    let statements = listed(&entry.statements, "or");
+    let told: Vec<&String> = entry.statements.iter().take(20).collect();
     let answer = match entry.answer {
         Answer::Yes => "yes",
         Answer::CannotTell => "cannot_tell",
@@ -159,7 +160,7 @@ fn way_in(case: &Case<'_>, it: &Assumption) -> Option<(Value, String)> {
     };
     let mut value = evidence(json!({
         "admits": answer,
-        "statements": entry.statements,
+        "statements": told,
         "written": entry.moment.time,
         "written_by": entry.written_by,
         "stale": entry.is_refuted || entry.answer == Answer::No,
@@ -195,6 +196,18 @@ fn severity_of_use(weakening: &Weakening) -> Severity {
         Severity::Low | Severity::Medium => Severity::Low,
         Severity::High | Severity::Critical => Severity::High,
     }
+}
+
+/// The use of what was opened, told as such, and as urgent as the baseline alone would make it:
+/// that somebody opened the way makes a stranger no less strange.
+fn worse_of(by_opening: Option<Finding>, by_baseline: Option<Finding>) -> Option<Finding> {
+    let (Some(opening), Some(baseline)) = (&by_opening, &by_baseline) else {
+        return by_opening.or(by_baseline);
+    };
+    let mut evidence = baseline.evidence.clone();
+    evidence.extend(opening.evidence.clone());
+    let severity = opening.severity.max(baseline.severity);
+    Some(Finding { severity, evidence, ..opening.clone() })
 }
 
 /// A time span in its largest unit: `12 minutes`, `3 days`.

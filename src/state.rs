@@ -6,7 +6,7 @@
 
 mod traces;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -17,6 +17,7 @@ use crate::event::{Assumption, CallerClass, EventKey, PrincipalKey};
 use crate::finding::Finding;
 use crate::id::{AccessKeyId, AccountId, EventId, Network, RoleArn, UniqueId};
 use crate::lineage::{CallId, CredentialKey, Place, Session, Sessions};
+use crate::map::{Map, Set};
 use crate::severity::Severity;
 use crate::surprise::Surprise;
 use crate::trust::{History, Moment, RoleKey, Version};
@@ -142,7 +143,7 @@ pub enum Change {
         /// What the copies share.
         shared_id: EventId,
         /// What was found so far.
-        copy: FirstCopy,
+        copy: Arc<FirstCopy>,
     },
     /// A call taught a role's baseline.
     LearnRole {
@@ -255,15 +256,15 @@ pub type Changes = Vec<Change>;
 #[derive(Debug, Clone, Default)]
 pub struct Overlay {
     /// Roles, as they are now.
-    pub roles: HashMap<RoleArn, Arc<RoleBaseline>>,
+    pub roles: Map<RoleArn, Arc<RoleBaseline>>,
     /// Callers, as they are now.
-    pub callers: HashMap<PrincipalKey, Arc<Caller>>,
+    pub callers: Map<PrincipalKey, Arc<Caller>>,
     /// Records judged, in order.
     pub seen: Vec<EventKey>,
-    seen_index: HashSet<EventKey>,
+    seen_index: Set<EventKey>,
     /// First copies, as they are now, in the order in which they came.
     pub copies: Vec<EventId>,
-    copy_index: HashMap<EventId, Arc<FirstCopy>>,
+    copy_index: Map<EventId, Arc<FirstCopy>>,
     /// Accounts that were not known.
     pub accounts: BTreeSet<AccountId>,
     /// Names of people that were not known.
@@ -271,7 +272,7 @@ pub struct Overlay {
     /// Sessions, and what waits for them.
     pub traces: TraceChanges,
     /// Trust policies, as they are now.
-    pub trust: HashMap<RoleKey, Arc<History>>,
+    pub trust: Map<RoleKey, Arc<History>>,
     /// Parties that trust policies let in, and that were not known.
     pub parties: BTreeSet<Arc<str>>,
     /// Accounts that were not known to be ours.
@@ -407,8 +408,8 @@ impl<'m> State<'m> {
     }
 
     /// Takes in what a decision asked for. Nothing of it reaches the memory.
-    pub fn apply(&mut self, changes: Changes) {
-        changes.into_iter().for_each(|change| self.apply_one(change));
+    pub fn apply(&mut self, changes: &[Change]) {
+        changes.iter().for_each(|change| self.apply_one(change));
     }
 
     /// What was changed, for the memory to take in.
@@ -417,67 +418,70 @@ impl<'m> State<'m> {
         self.overlay
     }
 
-    fn apply_one(&mut self, change: Change) {
+    fn apply_one(&mut self, change: &Change) {
         match change {
             Change::Saw(key) => {
                 if self.overlay.seen_index.insert(key.clone()) {
-                    self.overlay.seen.push(key);
+                    self.overlay.seen.push(key.clone());
                 }
             }
             Change::SawCopy { shared_id, copy } => {
-                let known = self.overlay.copy_index.insert(shared_id.clone(), Arc::new(copy));
+                let copy = Arc::clone(copy);
+                let known = self.overlay.copy_index.insert(shared_id.clone(), copy);
                 if known.is_none() {
-                    self.overlay.copies.push(shared_id);
+                    self.overlay.copies.push(shared_id.clone());
                 }
             }
             Change::LearnRole { role, id, class, values, time } => {
-                self.role_mut(role).learn(id.as_ref(), class, &values, time);
+                self.role_mut(role).learn(id.as_ref(), *class, values, *time);
             }
             Change::LearnCaller { caller, values, time } => {
-                self.caller_mut(caller).learn(&values, time);
+                self.caller_mut(caller).learn(values, *time);
             }
-            Change::Name { caller, label } => self.caller_mut(caller).name(label),
+            Change::Name { caller, label } => self.caller_mut(caller).name(label.clone()),
             Change::SignedIn { caller, time, network } => {
-                self.caller_mut(caller).sign_in(time, network);
+                self.caller_mut(caller).sign_in(*time, network.clone());
             }
             Change::Refused { caller, role, time, mark } => {
-                self.caller_mut(caller).denials.record(&role, time, mark);
+                self.caller_mut(caller).denials.record(role, *time, *mark);
             }
             Change::Reached(time) => {
-                self.clock.reach(time);
-                self.overlay.traces.reach(time);
+                self.clock.reach(*time);
+                self.overlay.traces.reach(*time);
             }
-            Change::Issued(id, session) => self.overlay.traces.issue(id, session),
-            Change::Waits(id, waiter) => self.overlay.traces.wait(id, waiter),
-            Change::Answered(id) => self.overlay.traces.answer(id),
-            Change::Told(id, place) => self.overlay.traces.tell(id, place),
+            Change::Issued(id, session) => self.overlay.traces.issue(*id, Arc::clone(session)),
+            Change::Waits(id, waiter) => self.overlay.traces.wait(*id, Arc::clone(waiter)),
+            Change::Answered(id) => self.overlay.traces.answer(*id),
+            Change::Told(id, place) => self.overlay.traces.tell(*id, Arc::clone(place)),
             Change::Write { role, moment, version } => {
-                let version = Arc::unwrap_or_clone(version);
-                self.trust_mut(role).write(moment, version);
+                let version = Version::clone(version);
+                self.trust_mut(role.clone()).write(moment.clone(), version);
             }
-            Change::Refute { role, moment, time } => self.trust_mut(role).refute(&moment, time),
+            Change::Refute { role, moment, time } => {
+                self.trust_mut(role.clone()).refute(moment, *time)
+            }
             Change::NameRole(arn) => {
-                if let Some(role) = RoleKey::of(&arn) {
-                    self.trust_mut(role).name(arn);
+                if let Some(role) = RoleKey::of(arn) {
+                    self.trust_mut(role).name(arn.clone());
                 }
             }
-            Change::KnowParty(party) => drop(self.overlay.parties.insert(party)),
-            Change::Own(account) => drop(self.overlay.ours.insert(account)),
-            Change::KnowAccount(account) => drop(self.overlay.accounts.insert(account)),
-            Change::KnowPerson(name) => drop(self.overlay.people.insert(name)),
+            Change::KnowParty(party) => drop(self.overlay.parties.insert(Arc::clone(party))),
+            Change::Own(account) => drop(self.overlay.ours.insert(*account)),
+            Change::KnowAccount(account) => drop(self.overlay.accounts.insert(*account)),
+            Change::KnowPerson(name) => drop(self.overlay.people.insert(Arc::clone(name))),
             Change::Fold { subject, key, severity, time, event_id, repeat } => {
                 let folds = match subject {
                     Subject::Role(role) => &mut self.role_mut(role).folds,
                     Subject::Caller(caller) => &mut self.caller_mut(caller).folds,
                 };
-                folds.record(&key, severity, time, event_id.as_ref(), &repeat);
+                folds.record(key, *severity, *time, event_id.as_ref(), repeat);
             }
         }
     }
 
-    fn role_mut(&mut self, role: RoleArn) -> &mut RoleBaseline {
+    fn role_mut(&mut self, role: &RoleArn) -> &mut RoleBaseline {
         let memory = self.memory;
-        let entry = self.overlay.roles.entry(role);
+        let entry = self.overlay.roles.entry(role.clone());
         let shared = entry.or_insert_with_key(|role| memory.role(role).unwrap_or_default());
         Arc::make_mut(shared)
     }
@@ -489,9 +493,9 @@ impl<'m> State<'m> {
         Arc::make_mut(shared)
     }
 
-    fn caller_mut(&mut self, caller: PrincipalKey) -> &mut Caller {
+    fn caller_mut(&mut self, caller: &PrincipalKey) -> &mut Caller {
         let memory = self.memory;
-        let entry = self.overlay.callers.entry(caller);
+        let entry = self.overlay.callers.entry(caller.clone());
         let shared = entry.or_insert_with_key(|caller| memory.caller(caller).unwrap_or_default());
         Arc::make_mut(shared)
     }

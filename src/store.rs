@@ -21,7 +21,8 @@
 //!
 //! What may matter to the next judgement is in the table before its record is acknowledged. What
 //! an environment holds back are counts, the time of the last call, and new values where new
-//! values come all the time; it holds them back for six hours at most, and they are lost with it.
+//! values come all the time, for six hours at most; and further refusals of one role within five
+//! minutes, for one minute. They are lost with it.
 //! An environment knows what others saved more than [`FRESH`] ago; before it raises an alert it
 //! knows all of it. Callers are read as they are now, for one role refused to each of many
 //! environments, and one granted by yet another, is how an enumeration would hide.

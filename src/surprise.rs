@@ -72,7 +72,7 @@ impl Surprise {
             Sides { role: role?, arn: arn.as_str(), class, caller: caller.map(Caller::habits) };
         let values = profile::of_role(it, None).into_iter();
         let mut parts: Vec<Part> =
-            values.filter_map(|(dimension, value)| sides.part(dimension, value)).collect();
+            values.filter_map(|(dimension, value)| sides.part(dimension, &value)).collect();
         prefer_block(&mut parts);
         Some(Self { class, is_person: is_person(it), parts })
     }
@@ -139,12 +139,12 @@ struct Sides<'a> {
 }
 
 impl Sides<'_> {
-    fn part(&self, dimension: Dimension, value: String) -> Option<Part> {
+    fn part(&self, dimension: Dimension, value: &str) -> Option<Part> {
         let (turnover, calls) = match dimension {
             // Who comes is asked of all classes: a person is news to a role that only machines
             // take.
             Dimension::Principal | Dimension::Account => {
-                if self.role.has_seen(dimension, &value) {
+                if self.role.has_seen(dimension, value) {
                     return None;
                 }
                 (self.role.turnover_of_all(dimension), self.role.calls_of_all(dimension))
@@ -155,7 +155,7 @@ impl Sides<'_> {
             | Dimension::SessionName
             | Dimension::UserAgent => {
                 let table = self.role.habits(self.class)?.table(dimension)?;
-                if table.get(&value).is_some() {
+                if table.get(value).is_some() {
                     return None;
                 }
                 (table.turnover(), table.calls())
@@ -166,9 +166,10 @@ impl Sides<'_> {
             // That the account is new says nothing about what its caller usually does.
             Dimension::Account => None,
             Dimension::Principal => Some(bits(self.caller, Dimension::Role, self.arn)),
-            same => Some(bits(self.caller, same, &value)),
+            same => Some(bits(self.caller, same, value)),
         };
-        Some(Part { dimension, value, of_role: turnover.bits_of_new(), of_caller, turnover, calls })
+        let (value, of_role) = (value.to_owned(), turnover.bits_of_new());
+        Some(Part { dimension, value, of_role, of_caller, turnover, calls })
     }
 }
 

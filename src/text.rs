@@ -98,10 +98,58 @@ pub fn escape_json_line(json: &str) -> String {
     safe
 }
 
+/// The text without the two characters that SQS refuses and JSON does not escape; the control
+/// characters that it refuses as well are escaped in all that rolewatch sends. SNS would take
+/// them, and drop the message on its way to a queue.
+#[must_use]
+pub fn deliverable(text: String) -> String {
+    const REFUSED: [char; 2] = ['\u{FFFE}', '\u{FFFF}'];
+    if text.contains(REFUSED) { text.replace(REFUSED, "\u{FFFD}") } else { text }
+}
+
 /// `1 record`, `2 records`.
 #[must_use]
 pub fn plural(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// The items of a list for a sentence, `a, b and c`; of many the first few and how many more.
+#[must_use]
+pub fn listed(items: &[String], word: &str) -> String {
+    const TOLD: usize = 4;
+    let more = match items.len().saturating_sub(TOLD) {
+        0 => None,
+        // One more takes no more room than to say so.
+        more => Some(format!("{} more", more + 1)),
+    };
+    let told = items.len().min(if more.is_some() { TOLD - 1 } else { TOLD });
+    let mut told: Vec<&str> = items.iter().take(told).map(String::as_str).collect();
+    told.extend(more.as_deref());
+    match told.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, rest)) => format!("{} {word} {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// A text with its `%XX` and `+` decoded, as IAM encodes the policies in its answers; `None`
+/// where it is not so encoded.
+#[must_use]
+pub fn url_decoded(text: &str) -> Option<String> {
+    let mut bytes = text.bytes();
+    let mut decoded = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'%' => {
+                let digits = [bytes.next()?, bytes.next()?];
+                let digits = std::str::from_utf8(&digits).ok().filter(|it| !it.contains('+'))?;
+                decoded.push(u8::from_str_radix(digits, 16).ok()?);
+            }
+            b'+' => decoded.push(b' '),
+            plain => decoded.push(plain),
+        }
+    }
+    String::from_utf8(decoded).ok()
 }
 
 /// Whether a character can disturb more than its own place on a screen.
@@ -131,6 +179,16 @@ mod tests {
         let shown = inline(hostile);
         assert_eq!(shown, "a\\u{1b}[2J\\u{d}\\u{a}b\\u{9b}31m\\u{202e}c");
         assert!(inline(&"n".repeat(1_000)).len() <= 128);
+    }
+
+    #[test]
+    fn a_long_list_tells_its_head_and_counts_the_rest() {
+        let list = |count: usize| {
+            let items: Vec<String> = (1..=count).map(|it| it.to_string()).collect();
+            listed(&items, "and")
+        };
+        assert_eq!([list(0), list(1), list(2)], ["", "1", "1 and 2"]);
+        assert_eq!([list(4), list(9)], ["1, 2, 3 and 4", "1, 2, 3 and 6 more"]);
     }
 
     #[test]

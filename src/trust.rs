@@ -13,15 +13,19 @@
 //! "Policy evaluation logic" and "The confused deputy problem".
 
 mod action;
+mod bearer;
 mod compare;
 mod condition;
 mod context;
 mod demand;
+mod describe;
 mod door;
 mod entry;
 mod evaluate;
 mod history;
 mod json;
+mod keys;
+mod narrow;
 mod operand;
 mod operator;
 mod principal;
@@ -40,6 +44,7 @@ pub use compare::{
 pub use condition::Condition;
 pub use context::{Known, Request};
 pub use demand::{Demand, Guard, MfaDemand};
+pub use describe::describe;
 pub use door::{Door, Who, doors};
 pub use entry::{Entry, Named};
 pub use evaluate::{Admission, Answer};

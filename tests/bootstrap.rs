@@ -286,6 +286,73 @@ fn entries_are_retried_one_by_one_and_given_back_in_time() {
     assert_eq!(failures, [json!(0), json!(1), json!(0)]);
 }
 
+/// More alerts than one invocation can send, to two topics of which one is slow: each time the
+/// record comes again it goes on where it stopped, and no alert is counted twice.
+#[test]
+fn a_record_with_more_alerts_than_one_invocation_can_send_ends() {
+    let stub = Stub::start();
+    let topics = format!("{TOPIC},ocsf:{TOPIC}-lake");
+    let running = stub.bootstrap(&[("ROLEWATCH_TOPICS", &topics)]);
+    stub.script().slow = vec![("-lake".to_owned(), Duration::from_millis(400))];
+    let events: Vec<String> = (0..60).map(|n| root(n, n)).collect();
+    let records = [envelope(&events), envelope(&[root(70, 70)])];
+    let time = Duration::from_millis(3_500);
+    let mut invocations = 0;
+    loop {
+        invocations += 1;
+        assert!(invocations < 8, "it does not end");
+        let (started, answer) = (Instant::now(), stub.invoke(batch(&records), time));
+        assert!(started.elapsed() < time);
+        if answer == json!({"batchItemFailures": []}) {
+            break;
+        }
+    }
+    assert!(invocations > 1, "the time was enough");
+    let script = stub.script();
+    let bodies: Vec<&String> = script.taken.iter().map(|entry| &entry["Message"]).collect();
+    assert_eq!(bodies.iter().collect::<BTreeSet<_>>().len(), 2 * 61);
+    // Of a call that was cut off nobody knows what became of it.
+    let most = 2 * 61 + 10 * (invocations - 1);
+    assert!(bodies.len() <= most, "{} in {invocations} invocations", bodies.len());
+    drop(script);
+    let lines = running.end();
+    let lags = lines.iter().filter_map(|line| line["AlertLag"].as_array()).map(Vec::len);
+    assert_eq!(lags.sum::<usize>(), 61);
+}
+
+/// A topic that answers after the end has taken its alerts, or not: nobody knows, so that they
+/// are sent again. The answer of the function is not late.
+#[test]
+fn a_topic_that_answers_after_the_deadline_gives_the_record_back_in_time() {
+    let stub = Stub::start();
+    let _running = stub.bootstrap(&[("ROLEWATCH_TOPICS", TOPIC)]);
+    stub.script().slow = vec![("alerts".to_owned(), Duration::from_secs(4))];
+    let records = [envelope(&[root(1, 1)])];
+    let (started, time) = (Instant::now(), Duration::from_secs(3));
+    let answer = stub.invoke(batch(&records), time);
+    assert!(started.elapsed() < time);
+    assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "0"}]}));
+    stub.script().slow.clear();
+    assert_eq!(stub.invoke(batch(&records), LONG), json!({"batchItemFailures": []}));
+    assert_eq!(ids(&stub).into_iter().collect::<BTreeSet<_>>().len(), 1);
+}
+
+/// One topic that is away holds the alerts up, and the other gets each of them once.
+#[test]
+fn a_topic_that_is_away_does_not_make_another_one_hear_twice() {
+    let stub = Stub::start();
+    let topics = format!("{TOPIC},text:{TOPIC}-mail");
+    let _running = stub.bootstrap(&[("ROLEWATCH_TOPICS", &topics)]);
+    stub.script().away = vec!["-mail".to_owned()];
+    let records: Vec<Vec<u8>> = (0..25).map(|n| envelope(&[root(n, n)])).collect();
+    let answer = stub.invoke(batch(&records), Duration::from_secs(3));
+    assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "0"}]}));
+    assert_eq!(ids(&stub).len(), 25, "the other one has them all");
+    stub.script().away.clear();
+    assert_eq!(stub.invoke(batch(&records), LONG), json!({"batchItemFailures": []}));
+    assert_eq!(stub.script().taken.len(), 50);
+}
+
 #[test]
 fn a_storm_of_one_kind_folds_and_a_thousand_kinds_all_go_out() {
     let stub = Stub::start();

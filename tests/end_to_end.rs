@@ -18,8 +18,6 @@ mod stub;
 mod support;
 
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use aws_sdk_kinesis::types::Record;
@@ -29,6 +27,7 @@ use mapping::{Delivered, Mapping};
 use rolewatch::dead_letter::DeadLetter;
 use serde_json::{Value, json};
 use stub::{Running, Stub};
+use support::deploy::package;
 use support::emulator::{ENVIRONMENT, Emulator, PATIENCE, wait_until};
 use support::{Run, finish, fixture, run};
 
@@ -225,7 +224,7 @@ fn a_deployed_function_sends_the_alerts_of_a_replay() {
         "Handler": "bootstrap",
         "Timeout": 60,
         "MemorySize": 256,
-        "Code": { "ZipFile": STANDARD.encode(package()) },
+        "Code": { "ZipFile": STANDARD.encode(package(None)) },
         "Environment": { "Variables": variables },
     });
     emulator.http("POST", "/2015-03-31/functions", &function.to_string());
@@ -244,19 +243,4 @@ fn a_deployed_function_sends_the_alerts_of_a_replay() {
         messages.len() >= expected
     });
     assert_same_alerts(&messages, &replayed);
-}
-
-/// The built function as Lambda takes it. What a debugger needs is taken out: it is most of it.
-fn package() -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
-    let (function, package) = (folder.path().join("bootstrap"), folder.path().join("function.zip"));
-    let done = |command: &mut Command| {
-        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        assert!(output.status.success(), "{command:?}: {output:?}");
-    };
-    let built = Path::new(env!("CARGO_BIN_EXE_bootstrap"));
-    done(Command::new("strip").arg("-o").arg(&function).arg(built));
-    let zip = ["-m", "zipfile", "-c"];
-    done(Command::new("python3").args(zip).arg(&package).arg(&function));
-    std::fs::read(package).unwrap()
 }

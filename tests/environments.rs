@@ -21,30 +21,30 @@
     reason = "a test may fail loudly"
 )]
 
+#[path = "environments/story.rs"]
+mod story;
 mod support;
 #[path = "environments/world.rs"]
 mod world;
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use fastrand::Rng;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use rolewatch::alert::Alert;
 use rolewatch::config::Config;
 use rolewatch::event::Event;
 use rolewatch::memory::{Bounds, WorkingSet};
-use rolewatch::pipeline::{
-    Alerts, Baselines, Ports, Question, Topics, Unit, Watch, drive, run_batch, transact,
-};
+use rolewatch::pipeline::{Baselines, Ports, Question, Topics, Unit, Watch, transact};
 use rolewatch::report::Report;
-use rolewatch::state::{Memory, Overlay, TraceBounds};
-use rolewatch::store::{FRESH, Item, Key, Store};
+use rolewatch::state::{Memory, Overlay};
+use rolewatch::store::{FRESH, Key, Store};
+use story::{Story, story};
 use support::stories;
-use world::{Kind, Line, World, kinds, lost};
+use world::{Kind, Line, World, lost};
 
 const ENVIRONMENTS: usize = 8;
 const SHARDS: usize = 16;
@@ -63,20 +63,6 @@ enum Order {
     SaveFirst,
     /// Written whatever is there.
     Blind,
-}
-
-/// A story: what is known when it begins, and its end, in phases.
-struct Story {
-    name: String,
-    table: HashMap<Key, Vec<Option<Item>>>,
-    phases: Vec<Vec<Event>>,
-    /// What has to be told.
-    known: BTreeSet<Kind>,
-    /// What may be told.
-    possible: BTreeSet<Kind>,
-    /// The ids of alerts that may be told.
-    ids: BTreeSet<String>,
-    start: Timestamp,
 }
 
 /// One environment.
@@ -386,92 +372,6 @@ fn faults_of(story: &Story, seed: u64, order: Order) -> Vec<String> {
     wrong
 }
 
-/// What a single environment tells.
-#[derive(Default)]
-struct Heard {
-    kinds: BTreeSet<Kind>,
-    ids: BTreeSet<String>,
-}
-
-impl Alerts for Heard {
-    type Error = std::convert::Infallible;
-
-    fn publish(&mut self, alert: &Alert) -> Result<(), Self::Error> {
-        self.kinds.extend(kinds(alert));
-        self.ids.insert(alert.id.clone());
-        Ok(())
-    }
-}
-
-/// A single environment that waits for late records and remembers places, or does neither. What
-/// it tells in both ways is known; shared, places are remembered, and late records waited for
-/// where the same environment happens to read them.
-fn single(waits: bool) -> WorkingSet {
-    let waiting = if waits { 10_000 } else { 0 };
-    let traces = TraceBounds { sessions: 100_000, waiting };
-    WorkingSet::bounded(Bounds { traces, ..Bounds::default() })
-}
-
-/// Orders of each phase in which a single environment is asked.
-const ORDERS: u64 = 40;
-
-fn story(path: &std::path::Path) -> Story {
-    let file = path.join("events.jsonl");
-    let events = support::events_of(file);
-    let (history, end) = events.split_at(events.len().saturating_sub(PHASE * PHASES));
-    let phases: Vec<Vec<Event>> = end.chunks(PHASE).map(<[Event]>::to_vec).collect();
-    let start = events.last().unwrap().call().time;
-    let config = Config::default();
-    let watch = Watch { config: &config, learn_until: None };
-    let mut told: Option<Heard> = None;
-    let (mut possible, mut ids) = (BTreeSet::new(), BTreeSet::new());
-    for order in 0..ORDERS {
-        let mut random = Rng::with_seed(order);
-        let mut memory = single(order % 2 == 1);
-        let Ok(()) =
-            run_batch(&mut memory, watch, history, &mut Heard::default(), &mut Report::default());
-        let mut heard = Heard::default();
-        for phase in &phases {
-            let mut phase = phase.clone();
-            random.shuffle(&mut phase);
-            for event in &phase {
-                let event = std::slice::from_ref(event);
-                let Ok(()) =
-                    run_batch(&mut memory, watch, event, &mut heard, &mut Report::default());
-            }
-        }
-        possible.extend(heard.kinds.iter().cloned());
-        ids.extend(heard.ids.iter().cloned());
-        told = Some(match told {
-            None => heard,
-            Some(told) => Heard { kinds: &told.kinds & &heard.kinds, ids: BTreeSet::new() },
-        });
-    }
-    let table = saved(history, start);
-    let name = path.file_name().unwrap().to_string_lossy().into_owned();
-    Story { name, table, phases, known: told.unwrap().kinds, possible, ids, start }
-}
-
-/// What the table holds after some history.
-fn saved(history: &[Event], now: Timestamp) -> HashMap<Key, Vec<Option<Item>>> {
-    let world = Rc::new(RefCell::new(World { now, ..World::default() }));
-    let mut random = Rng::with_seed(1);
-    for batch in history.chunks(50) {
-        // One that knows nothing each time, so that nothing is held back for the next.
-        let mut environment = environment(&world, &mut random, Order::Right, Bounds::default());
-        environment.store.set_time(now);
-        let topics = line(&world, &mut random, Order::Right);
-        let batch = batch.to_vec();
-        let size = batch.len();
-        let (_, done) = drive(invoke(environment, batch, topics, Order::Right));
-        assert_eq!(done, size);
-    }
-    let mut world = world.borrow_mut();
-    assert_eq!(world.wrong, Vec::<String>::new());
-    world.settle();
-    std::mem::take(&mut world.items)
-}
-
 fn all_stories() -> Vec<Story> {
     stories().iter().map(|path| story(path)).collect()
 }
@@ -560,7 +460,7 @@ fn a_schedule_can_be_repeated() {
 fn schedules_meet_conflicts_and_reads_that_are_out_of_date() {
     let stories = all_stories();
     let (mut conflicts, mut stale) = (0, 0);
-    for seed in 0..200 {
+    for seed in 0..400 {
         let story = &stories[usize::try_from(seed).unwrap() % stories.len()];
         let mut schedule = Schedule::new(story, seed, Order::Right);
         schedule.run(&story.phases, seed);

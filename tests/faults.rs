@@ -10,6 +10,8 @@
     reason = "a test may fail loudly"
 )]
 
+#[path = "faults/copies.rs"]
+mod copies;
 mod support;
 
 use std::cell::RefCell;
@@ -18,19 +20,21 @@ use std::future::pending;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use fastrand::Rng;
 use jiff::SignedDuration;
 use rolewatch::alert::{Alert, to_line};
-use rolewatch::cloudtrail;
 use rolewatch::config::Config;
 use rolewatch::dead_letter::Lost;
 use rolewatch::event::Event;
 use rolewatch::memory::{Parts, WorkingSet};
-use rolewatch::pipeline::{Baselines, DeadLetters, Ports, Remember, Topics, Unit, Watch, transact};
+use rolewatch::pipeline::{
+    Baselines, DeadLetters, FanOut, Offered, Ports, Post, Remember, Taken, Topics, Unit, Watch,
+    transact,
+};
 use rolewatch::report::Report;
 use rolewatch::state::{Memory, Overlay};
-use serde_json::{Value, json};
 use support::{fixture, stories};
 
 /// What goes wrong.
@@ -39,6 +43,12 @@ enum Fault {
     Refused,
     Throttled,
     TakenAndTimedOut,
+    /// A topic answers after the end, whether it has taken what it was offered or not.
+    Late,
+    /// The time is over between two calls.
+    TimeIsOver,
+    /// One topic is away all the time, and the other is not.
+    OneIsAway,
     NotBuried,
     NotSaved,
     DeliveredAgain,
@@ -49,6 +59,7 @@ enum Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Death {
     BeforePublish,
+    BetweenTwoCalls,
     BetweenPublishAndSave,
     BetweenSaveAndCommit,
     BeforeAcknowledgement,
@@ -59,16 +70,18 @@ enum Death {
 struct World {
     /// What the store holds.
     saved: Parts,
-    /// Alerts that subscribers received, id and all: a retry may not tell it differently.
-    received: BTreeSet<String>,
+    /// Alerts that each topic's subscribers received, id and all: a retry may not tell it
+    /// differently.
+    received: BTreeSet<(usize, String)>,
     /// How often each fault was met.
     met: BTreeMap<Fault, u32>,
     /// Records buried.
     buried: BTreeSet<u64>,
 }
 
-const DEATHS: [Death; 4] = [
+const DEATHS: [Death; 5] = [
     Death::BeforePublish,
+    Death::BetweenTwoCalls,
     Death::BetweenPublishAndSave,
     Death::BetweenSaveAndCommit,
     Death::BeforeAcknowledgement,
@@ -80,8 +93,17 @@ impl World {
     }
 }
 
+/// Topics, and alerts that one call takes.
+const TOPICS: usize = 2;
+const AT_ONCE: usize = 2;
+
 struct Port {
     world: Rc<RefCell<World>>,
+    /// What is left of the time for publishing.
+    left: Duration,
+    /// The topic that is away.
+    away: Option<usize>,
+    calls: u32,
     death: Option<Death>,
     random: Rng,
     /// Chances in a hundred that a call fails.
@@ -92,8 +114,12 @@ impl Port {
     fn new(world: &Rc<RefCell<World>>, random: &mut Rng, faults: u8) -> Self {
         let world = Rc::clone(world);
         let dies = random.u8(..100) < faults;
-        let death = dies.then(|| DEATHS[random.usize(..DEATHS.len())]);
-        Self { world, death, random: random.fork(), faults }
+        // Twice as likely are the first two, which only an invocation with alerts can die.
+        let death = dies.then(|| DEATHS[random.usize(..DEATHS.len() + 2) % DEATHS.len()]);
+        let is_short = random.u8(..100) < faults + faults / 2;
+        let left = Duration::from_millis(if is_short { random.u64(100..900) } else { 60_000 });
+        let away = (random.u8(..100) < faults / 2).then(|| random.usize(..TOPICS));
+        Self { world, left, away, calls: 0, death, random: random.fork(), faults }
     }
 
     fn fails(&mut self) -> bool {
@@ -114,36 +140,75 @@ impl Port {
 
     fn again(&mut self) -> Self {
         let (world, random) = (Rc::clone(&self.world), self.random.fork());
-        Self { world, random, death: self.death, faults: self.faults }
+        let Self { left, away, calls, death, faults, .. } = *self;
+        Self { world, left, away, calls, random, death, faults }
     }
 }
 
-impl Topics for Port {
-    type Error = &'static str;
-
-    /// Entries fail one by one: refused, throttled from one on, or taken and timed out, so that
-    /// nobody learns that they were.
-    async fn publish(&mut self, alerts: &[&Alert]) -> Result<(), (usize, &'static str)> {
-        self.may_die(Death::BeforePublish).await;
-        let mut first = None;
-        for (at, alert) in alerts.iter().enumerate() {
-            let fault = self.fails().then(|| match self.random.u8(..3) {
-                0 => Fault::Refused,
-                1 => Fault::Throttled,
-                _ => Fault::TakenAndTimedOut,
+impl Post for Port {
+    /// A call is throttled or late, with all that is in it taken or nothing; or entries fail one
+    /// by one: refused, or taken so that nobody learns that they were.
+    async fn offer(&mut self, topic: usize, numbers: &[usize], alerts: &[&Alert]) -> Offered {
+        assert!(!self.left.is_zero(), "no call begins when the time is over");
+        let when = [Death::BeforePublish, Death::BetweenTwoCalls][usize::from(self.calls > 0)];
+        self.may_die(when).await;
+        self.calls += 1;
+        let numbers = &numbers[..numbers.len().min(AT_ONCE)];
+        let all = match self.fails().then(|| self.random.u8(..3)) {
+            _ if self.away == Some(topic) => Some((Fault::OneIsAway, false)),
+            Some(0) => Some((Fault::Throttled, false)),
+            Some(1) => Some((Fault::Late, self.random.bool())),
+            _ => None,
+        };
+        self.pass(Duration::from_millis(if all.is_some() { 0 } else { 100 }));
+        let mut refused = Vec::new();
+        for &number in numbers {
+            let fault = all.or_else(|| {
+                let faults = [(Fault::Refused, false), (Fault::TakenAndTimedOut, true)];
+                self.fails().then(|| faults[self.random.usize(..2)])
             });
-            if fault.is_none_or(|fault| fault == Fault::TakenAndTimedOut) {
-                self.world.borrow_mut().received.insert(to_line(alert));
+            if fault.is_none_or(|(_, is_taken)| is_taken) {
+                let line = to_line(alerts[number]);
+                self.world.borrow_mut().received.insert((topic, line));
             }
-            if let Some(fault) = fault {
+            if let Some((fault, _)) = fault {
                 self.note(fault);
-                first = first.or(Some(at));
-            }
-            if fault == Some(Fault::Throttled) {
-                break;
+                refused.push(number);
             }
         }
-        first.map_or(Ok(()), |at| Err((at, "not accepted")))
+        if all.is_some_and(|(fault, _)| fault == Fault::Late) {
+            self.left = Duration::ZERO;
+        }
+        Offered { count: numbers.len(), refused, why: "not accepted".to_owned() }
+    }
+
+    fn left(&self) -> Duration {
+        self.left
+    }
+
+    async fn pause(&mut self, wait: Duration) {
+        self.pass(wait);
+    }
+
+    fn name(&self, topic: usize) -> String {
+        topic.to_string()
+    }
+
+    fn accepted(&mut self, alert: &Alert) {
+        let (world, line) = (self.world.borrow(), to_line(alert));
+        let has = |topic| world.received.contains(&(topic, line.clone()));
+        assert!((0..TOPICS).all(has), "an alert is accepted when every topic has taken it");
+    }
+}
+
+impl Port {
+    /// Lets time go by.
+    fn pass(&mut self, time: Duration) {
+        let before = self.left;
+        self.left = before.saturating_sub(time);
+        if !before.is_zero() && self.left.is_zero() {
+            self.note(Fault::TimeIsOver);
+        }
     }
 }
 
@@ -167,7 +232,7 @@ impl Baselines for Port {
 impl DeadLetters for Port {
     type Error = &'static str;
 
-    async fn bury(&mut self, _: usize, lost: &[Lost]) -> Result<(), &'static str> {
+    async fn bury(&mut self, _: usize, lost: &[Lost], _: u64) -> Result<(), &'static str> {
         if self.fails() {
             self.note(Fault::NotBuried);
             return Err("the queue is away");
@@ -245,15 +310,17 @@ fn invoke(
     config: &Config,
     units: &[Unit<'_>],
     mut port: Port,
+    taken: &mut Taken,
     order: Order,
 ) -> Option<usize> {
     let watch = Watch { config, learn_until: None };
-    let (mut letters, mut store) = (port.again(), port.again());
+    let (mut letters, mut store, end) = (port.again(), port.again(), port.again());
+    let mut topics = FanOut { topics: TOPICS, post: port, taken };
     let report = &mut Report::default();
     let done = match order {
         Order::PublishFirst => {
             let (letters, baselines) = (&mut letters, &mut store);
-            let ports = Ports { topics: &mut port, letters, baselines };
+            let ports = Ports { topics: &mut topics, letters, baselines };
             let result = until_death(transact(memory, watch, units, ports, report))?;
             result.map_or_else(|failure| failure.unit, |()| units.len())
         }
@@ -264,13 +331,13 @@ fn invoke(
             let result = until_death(transact(memory, watch, units, ports, report))?;
             let done = result.map_or_else(|failure| failure.unit, |()| units.len());
             let alerts: Vec<&Alert> = later.0.iter().collect();
-            match until_death(port.publish(&alerts))? {
+            match until_death(topics.publish(&alerts))? {
                 Ok(()) => done,
                 Err(_) => 0,
             }
         }
     };
-    until_death(port.may_die(Death::BeforeAcknowledgement)).map(|()| done)
+    until_death(end.may_die(Death::BeforeAcknowledgement)).map(|()| done)
 }
 
 /// Delivers a shard as the event source mapping does: batches of any size, again from where one
@@ -280,7 +347,9 @@ fn deliver(shard: &Shard, seed: u64, order: Order) -> World {
     let world = Rc::new(RefCell::new(World::default()));
     let mut random = Rng::with_seed(seed);
     let mut memory = WorkingSet::default();
-    let (mut at, mut tries) = (0, 0);
+    // So few that some are forgotten before they are needed.
+    let taken = || Taken::bounded(6);
+    let (mut at, mut tries, mut known) = (0, 0, taken());
     while at < shard.records.len() {
         tries += 1;
         // After many tries the weather clears, so that every run ends.
@@ -291,9 +360,12 @@ fn deliver(shard: &Shard, seed: u64, order: Order) -> World {
         }
         let to = from + random.usize(1..=(shard.records.len() - from).min(12));
         let port = Port::new(&world, &mut random, faults);
-        match invoke(&mut memory, config, &shard.units(from, to), port, order) {
+        match invoke(&mut memory, config, &shard.units(from, to), port, &mut known, order) {
             Some(done) => at = at.max(from + done),
-            None => memory = WorkingSet::of(world.borrow().saved.clone()),
+            None => {
+                memory = WorkingSet::of(world.borrow().saved.clone());
+                known = taken();
+            }
         }
     }
     Rc::try_unwrap(world).ok().expect("the ports are gone").into_inner()
@@ -305,7 +377,9 @@ fn undisturbed(shard: &Shard) -> World {
     let mut memory = WorkingSet::default();
     let units = shard.units(0, shard.records.len());
     let port = Port::new(&world, &mut Rng::with_seed(0), 0);
-    let done = invoke(&mut memory, &shard.config, &units, port, Order::PublishFirst);
+    let port = Port { left: Duration::MAX, ..port };
+    let mut taken = Taken::bounded(0);
+    let done = invoke(&mut memory, &shard.config, &units, port, &mut taken, Order::PublishFirst);
     assert_eq!(done, Some(units.len()));
     Rc::try_unwrap(world).ok().expect("the ports are gone").into_inner()
 }
@@ -314,7 +388,8 @@ fn undisturbed(shard: &Shard) -> World {
 /// minutes late.
 fn shards() -> Vec<(Shard, World)> {
     let mut random = Rng::with_seed(4);
-    let mut shards = vec![completed_copies(&mut random)];
+    let (events, config) = copies::completed();
+    let mut shards = vec![Shard::of(&events, config, &mut random)];
     for story in stories() {
         let config = || match std::fs::read_to_string(story.join("rolewatch.toml")) {
             Ok(text) => Config::parse(&text).config.unwrap(),
@@ -340,42 +415,13 @@ fn shards() -> Vec<(Shard, World)> {
         .collect()
 }
 
-/// Calls into another account, of which that account's copy comes first: what it cannot tell goes
-/// out as the next revision when the caller's copy comes.
-fn completed_copies(random: &mut Rng) -> Shard {
-    let declared = "[[role]]\nmatch = \"*\"\nmfa = \"required\"\nexternal_ids = [\"agreed\"]\n";
-    let copy = |n: u32, identity: Value, account: &str| {
-        let record = json!({
-            "eventSource": "sts.amazonaws.com", "eventName": "AssumeRole",
-            "eventTime": format!("2026-03-04T05:{n:02}:00Z"),
-            "eventID": format!("{account}-{n}"), "sharedEventID": format!("shared-{n}"),
-            "recipientAccountId": account, "sourceIPAddress": "203.0.113.77",
-            "userIdentity": identity,
-            "requestParameters": {"roleArn": format!("arn:aws:iam::444455556666:role/Admin{n}"),
-                "roleSessionName": "s", "externalId": "another"},
-            "responseElements": {"credentials": {"accessKeyId": format!("ASIAEXAMPLE{n}")}},
-        });
-        cloudtrail::read(&record).unwrap().expect("a record of ours")
-    };
-    let copies = |n: u32| {
-        let id = format!("AIDAEXAMPLE{n}");
-        let poor = json!({"type": "AWSAccount", "principalId": id, "accountId": "111122223333"});
-        let rich = json!({"type": "IAMUser", "principalId": id, "accountId": "111122223333",
-            "userName": format!("user{n}"), "accessKeyId": format!("AKIAEXAMPLE{n}"),
-            "arn": format!("arn:aws:iam::111122223333:user/user{n}")});
-        [copy(n, poor, "444455556666"), copy(n, rich, "111122223333")]
-    };
-    let events: Vec<Event> = (0..20).flat_map(copies).collect();
-    Shard::of(&events, Config::parse(declared).config.unwrap(), random)
-}
-
 /// Alerts that only one of the two received.
-fn differing<'w>(one: &'w World, other: &'w World) -> Vec<&'w String> {
+fn differing<'w>(one: &'w World, other: &'w World) -> Vec<&'w (usize, String)> {
     one.received.symmetric_difference(&other.received).collect()
 }
 
 /// Runs, spread over the stories.
-const RUNS: u64 = 2_400;
+const RUNS: u64 = 3_000;
 
 #[test]
 fn every_alert_is_received_whatever_fails() {
@@ -383,7 +429,7 @@ fn every_alert_is_received_whatever_fails() {
     let alerts: usize = shards.iter().map(|(_, expected)| expected.received.len()).sum();
     assert!(alerts >= 10, "the stories raise {alerts} alerts");
     let told = shards.iter().flat_map(|(_, expected)| &expected.received);
-    let updates = told.filter(|line| line.contains("\"revision\":2")).count();
+    let updates = told.filter(|(_, line)| line.contains("\"revision\":2")).count();
     assert!(updates >= 20, "{updates}: a fuller copy adds to an alert that is out");
     let mut met: BTreeMap<Fault, u32> = BTreeMap::new();
     for seed in 0..RUNS {
@@ -401,6 +447,9 @@ fn every_alert_is_received_whatever_fails() {
         Fault::Refused,
         Fault::Throttled,
         Fault::TakenAndTimedOut,
+        Fault::Late,
+        Fault::TimeIsOver,
+        Fault::OneIsAway,
         Fault::NotBuried,
         Fault::NotSaved,
         Fault::DeliveredAgain,

@@ -113,6 +113,52 @@ fn event(n: usize, data: String) -> Value {
     })
 }
 
+/// One Kinesis record with as many assumptions as fit into it, each of another session: what it
+/// takes is bounded by parts, and nothing of it is lost.
+#[test]
+fn a_record_packed_with_assumptions_fits_into_a_small_function() {
+    const EVENTS: usize = 50_000;
+    let event_of = |n: usize| {
+        let record = json!({
+            "eventVersion": "1.11", "eventSource": "sts.amazonaws.com", "eventName": "AssumeRole",
+            "eventTime": "2026-03-04T05:06:07Z", "eventID": format!("event-{n}"),
+            "awsRegion": "us-east-1", "recipientAccountId": "111122223333",
+            "sourceIPAddress": "203.0.113.77", "userAgent": "aws-cli/2",
+            "userIdentity": {"type": "IAMUser", "principalId": "AIDAEXAMPLE",
+                "arn": "arn:aws:iam::111122223333:user/alice", "accountId": "111122223333",
+                "userName": "alice", "accessKeyId": "AKIAEXAMPLE"},
+            "requestParameters": {"roleSessionName": format!("session-{n}"),
+                "roleArn": format!("arn:aws:iam::111122223333:role/Role{}", n % 50)},
+            "responseElements": {"credentials": {"accessKeyId": format!("ASIAEXAMPLE{n}"),
+                "expiration": "Mar 4, 2026, 6:06:07 AM"}},
+        });
+        format!("{record}\n")
+    };
+    let lines: String = (0..EVENTS).map(event_of).collect();
+    let data = rolewatch::dead_letter::gzip(lines.as_bytes());
+    assert!(data.len() < 3 << 20, "{}", data.len());
+    let payload = json!({"Records": [event(0, STANDARD.encode(&data))]}).to_string();
+    let stub = Stub::start();
+    let running = stub.bootstrap(&[("ROLEWATCH_TOPICS", TOPIC)]);
+    let started = Instant::now();
+    let answer = stub.invoke(payload, Duration::from_secs(300));
+    let took = started.elapsed();
+    assert_eq!(answer, json!({"batchItemFailures": []}));
+    let peak = peak(&running);
+    println!("{EVENTS} assumptions in a record: {took:?}, at most {peak} kB resident");
+    let lines = running.end();
+    let sum = |figure: &str| lines.iter().filter_map(|line| line[figure].as_u64()).sum::<u64>();
+    assert_eq!((sum("Assumptions"), sum("Undecodable")), (EVENTS as u64, 0));
+    assert!(peak <= 192 * 1024, "{peak} kB leave a function of 256 MB no room");
+}
+
+/// Most memory that it ever had, in kB.
+fn peak(running: &stub::Running) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", running.child.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    peak.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+}
+
 #[test]
 fn a_full_batch_fits_into_a_small_function() {
     let (payload, messages) = full_batch();
@@ -123,9 +169,7 @@ fn a_full_batch_fits_into_a_small_function() {
     let answer = stub.invoke(payload, Duration::from_secs(300));
     let took = started.elapsed();
     assert_eq!(answer, json!({"batchItemFailures": []}));
-    let status = std::fs::read_to_string(format!("/proc/{}/status", running.child.id())).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    let peak: u64 = peak.trim().strip_suffix(" kB").unwrap().parse().unwrap();
+    let peak = peak(&running);
     println!("a batch of {bytes} bytes, {messages} records: {took:?}, at most {peak} kB resident");
     let lines = running.end();
     let records = lines.iter().filter_map(|line| line["Records"].as_u64()).sum::<u64>();

@@ -70,7 +70,7 @@ fn open(memory: &mut WorkingSet, numbers: std::ops::Range<u32>, shape: fn(&mut S
     for n in numbers {
         let (id, mut session) = session(&state, n);
         shape(&mut session);
-        state.apply(vec![Change::Issued(id, Arc::new(session))]);
+        state.apply(&[Change::Issued(id, Arc::new(session))]);
     }
     let overlay = state.into_overlay();
     memory.commit(overlay);

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
-use rolewatch::alert::{Alert, Message, ocsf};
+use rolewatch::alert::{Alert, Message, ocsf, plain};
 use rolewatch::finding::{Finding, Ground};
 use rolewatch::rules::RULES;
 use rolewatch::severity::Severity;
@@ -125,6 +125,13 @@ fn every_shape_of_record_gives_a_valid_finding() {
     let lines: Vec<String> = alerts.iter().map(ocsf::to_line).collect();
     assert_valid(&lines);
     assert!(lines.iter().any(|line| line.contains(r#""svc_name""#)));
+}
+
+/// What is told where a bug keeps the format from finding its words.
+#[test]
+fn an_alert_in_plain_words_is_valid() {
+    let lines: Vec<String> = alerts_of_every_shape().iter().map(plain::ocsf).collect();
+    assert_valid(&lines);
 }
 
 #[test]

@@ -336,6 +336,106 @@ fn dead_letters_are_put_back_and_what_cannot_be_is_kept() {
     assert_eq!(left, BTreeSet::from(kept));
 }
 
+/// Letters whose pieces are large together go back in several requests, each as large as one may
+/// be; and what SQS does not tell at once is asked for again.
+#[test]
+fn large_dead_letters_are_put_back_in_several_requests() {
+    let emulator = Emulator::start();
+    emulator.stream("again", 1);
+    let queue = emulator.queue("letters");
+    let large = b"{\"eventName\":\"Later\"}\n".repeat(40_000);
+    (0..12).for_each(|_| emulator.send(&queue, &letter(&large, None)));
+    let redriven = redriven(&emulator, &queue, "again");
+    assert_eq!(redriven.status, 0, "{}", redriven.err);
+    assert!(
+        redriven.err.contains("12 dead letters put back into again, 0 kept"),
+        "{}",
+        redriven.err
+    );
+    let records = emulator.records("again").remove(0);
+    assert_eq!(records.len(), 12);
+    assert!(records.iter().all(|record| record.data.as_ref() == large));
+    assert_eq!(emulator.drain(&queue), Vec::<String>::new());
+}
+
+/// A Kinesis with two shards, of which one cannot be read; without an emulator, for that has no
+/// way to fail.
+fn half_a_stream(record: String) -> String {
+    use std::io::{BufRead, BufReader, Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let answer = move |head: &str, body: &str| {
+        let body: Value = serde_json::from_str(body).unwrap();
+        let head = head.to_ascii_lowercase();
+        if head.contains("listshards") {
+            let shard = |id: &str| {
+                serde_json::json!({"ShardId": id, "SequenceNumberRange": {"StartingSequenceNumber": "1"},
+                    "HashKeyRange": {"StartingHashKey": "0", "EndingHashKey": "1"}})
+            };
+            ("200 OK", serde_json::json!({"Shards": [shard("bad"), shard("good")]}))
+        } else if head.contains("getsharditerator") {
+            ("200 OK", serde_json::json!({"ShardIterator": body["ShardId"]}))
+        } else if body["ShardIterator"] == "good" {
+            let record = serde_json::json!({"SequenceNumber": "1", "PartitionKey": "p", "Data": record,
+                "ApproximateArrivalTimestamp": 1_800_000_000.0});
+            let answer = serde_json::json!({"Records": [record], "NextShardIterator": "next",
+                "MillisBehindLatest": 0});
+            ("200 OK", answer)
+        } else {
+            (
+                "400 Bad Request",
+                serde_json::json!({"__type": "AccessDeniedException", "message": "no"}),
+            )
+        }
+    };
+    std::thread::spawn(move || {
+        for connection in listener.incoming().map_while(Result::ok) {
+            let mut writer = connection.try_clone().unwrap();
+            let mut reader = BufReader::new(connection);
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                assert!(reader.read_line(&mut head).unwrap() > 0);
+            }
+            let length = head.lines().filter_map(|line| line.split_once(": "));
+            let length = length.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+            let length: usize = length.map(|(_, value)| value.parse().unwrap()).next().unwrap();
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            let (status, answer) = answer(&head, std::str::from_utf8(&body).unwrap());
+            let answer = answer.to_string();
+            let length = answer.len();
+            write!(
+                writer,
+                "HTTP/1.1 {status}\r\nContent-Type: application/x-amz-json-1.1\r\n\
+                 Connection: close\r\nContent-Length: {length}\r\n\r\n{answer}"
+            )
+            .unwrap();
+        }
+    });
+    url
+}
+
+/// One shard that cannot be read ends the following, but what the others gave is judged first:
+/// nothing would bring it again.
+#[test]
+fn what_other_shards_gave_is_judged_when_one_fails() {
+    use base64::Engine;
+    let story = fixture("root/events.jsonl");
+    let text = std::fs::read_to_string(&story).unwrap();
+    let url = half_a_stream(base64::engine::general_purpose::STANDARD.encode(text));
+    let args = ["tail", "--stream", "half", "--format", "jsonl", "--from-start"];
+    let mut command = support::rolewatch(args);
+    command.envs(support::emulator::ENVIRONMENT).args(["--endpoint-url", &url]);
+    let tailed = finish(command.output().unwrap());
+    assert_eq!(tailed.out, replayed(&story).out);
+    assert_eq!(tailed.status, 1, "{}", tailed.err);
+    assert!(
+        tailed.err.contains("cannot be read any more: AccessDeniedException"),
+        "{}",
+        tailed.err
+    );
+}
+
 #[test]
 fn a_stream_that_takes_nothing_loses_no_dead_letter() {
     let emulator = Emulator::start();

@@ -169,7 +169,7 @@ fn trust_policies_are_imported_once() {
     emulator.table("rolewatch");
     let details = fixture("authorization/prod.json");
     let mut import = vec!["baseline", "import", "--table", "rolewatch"];
-    // Who names one file twice means it once.
+    // Exports overlap, and who names one file twice means it once.
     import.extend(["--trust", details.to_str().unwrap()].repeat(2));
     let first = finish(emulator.rolewatch(&import).output().unwrap());
     assert_eq!(first.status, 0, "{}", first.err);

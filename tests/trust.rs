@@ -103,6 +103,54 @@ fn policies_of_several_accounts_are_imported_and_again_as_remembered() {
 }
 
 #[test]
+fn the_remembered_policy_is_shown_in_words_and_without_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let into = folder.path().join("baseline");
+    assert_eq!(import(&into, &[&home()]).status, 0);
+    let show = |role: &[&str]| {
+        let mut args = vec!["baseline", "show", into.to_str().unwrap()];
+        args.extend(role);
+        run(args)
+    };
+    let all = show(&[]).out;
+    assert!(all.contains("role/VendorAudit: no use of it was learned"), "{all}");
+    for role in ["VendorAudit", "arn:aws:iam::111122223333:role/VendorAudit"] {
+        let one = show(&[role]).out;
+        for part in [
+            "  trust policy imported 2026-03-01T00:00:00Z\n",
+            "    the whole account 444455556666 is let in with ",
+            "an ExternalId (sha256:e1d92476)",
+            "MFA",
+            " by statement 1\n",
+        ] {
+            assert!(one.contains(part), "{part}: {one}");
+        }
+        assert_eq!(one.lines().count(), 3, "{one}");
+    }
+    assert_eq!(show(&["NoSuchRole"]).status, 2);
+}
+
+#[test]
+fn an_update_is_explained_beside_the_policy_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log.jsonl");
+    let policy = |who: &str| {
+        json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+            "Principal": {"AWS": who}, "Action": "sts:AssumeRole"}]})
+        .to_string()
+    };
+    let first = update("web", &policy("111122223333"));
+    let mut second = update("web", &policy("*"));
+    second["eventTime"] = json!("2026-03-02T11:00:00Z");
+    second["eventID"] = json!("second");
+    std::fs::write(&log, format!("{first}\n{second}")).unwrap();
+    let explained = run(["explain".as_ref(), "second".as_ref(), log.as_os_str()]).out;
+    let before = "What was normal then\n  trust policy written 2026-03-02T09:00:00Z by alice\n    \
+                  the whole account 111122223333 is let in without any condition by statement 1\n";
+    assert!(explained.contains(before), "{explained}");
+}
+
+#[test]
 fn an_update_is_compared_with_what_was_imported() {
     let without = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
         "Principal": {"AWS": "arn:aws:iam::444455556666:root"}, "Action": "sts:AssumeRole"}]});

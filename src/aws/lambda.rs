@@ -13,28 +13,26 @@ use tokio::sync::Mutex;
 
 use super::Aws;
 use super::dynamodb::DynamoTable;
+use super::parts::{Begun, Times, unpack_some};
 use super::settings::Settings;
 use super::sns::Publisher;
 use super::sqs::{Queue, Undertaker};
-use crate::kinesis::{Arrived, Unpacked, unpack};
+use crate::kinesis::{Arrived, Unpacked};
 use crate::memory::{Bounds, WorkingSet};
 use crate::metrics::{Metrics, StoreFigures};
-use crate::pipeline::{Baselines, DeadLetters, MemoryAlone, Ports, Topics, Unit, Watch, transact};
+use crate::pipeline::{
+    Baselines, DeadLetters, FanOut, MemoryAlone, Ports, Taken, Topics, Unit, Watch, transact,
+};
 use crate::report::Report;
 use crate::store::Store;
-
-/// Time kept for saying how far a batch came. An invocation that is cut off says nothing, and
-/// takes the environment and its memory with it.
-const RESERVE: Duration = Duration::from_secs(1);
-
-/// Events that are judged before the next records are unpacked. A batch may inflate to a
-/// hundred times its size, and not all of it has to be in memory at once.
-const AT_ONCE: usize = 10_000;
 
 /// Memory that the largest batch takes, with room to spare (`tests/figures.rs` measures it); the
 /// rest is for what is remembered, of which the smallest function keeps so much.
 const FOR_A_BATCH: usize = 112 << 20;
 const LEAST_MEMORY: usize = 16 << 20;
+
+/// Alerts, and dead letters, that are remembered as taken: more than one part of a batch raises.
+const MOST_TAKEN: usize = 16_384;
 
 /// What lives as long as the environment.
 struct Function {
@@ -50,6 +48,11 @@ struct Work {
     memory: WorkingSet,
     store: Option<Store<DynamoTable>>,
     clients: BTreeMap<String, aws_sdk_sns::Client>,
+    /// What topics and queue have taken of records that are not done yet.
+    sent: Taken,
+    buried: Taken,
+    /// Records that are judged in parts.
+    begun: Begun,
 }
 
 impl Work {
@@ -59,8 +62,14 @@ impl Work {
             Bounds::within(bytes.saturating_sub(FOR_A_BATCH).max(LEAST_MEMORY))
         });
         let bounds = if store.is_some() { bounds.beside_a_table() } else { bounds };
-        let store = store.map(|store| store.with_room(bounds.names));
-        Self { memory: WorkingSet::bounded(bounds), store, clients: BTreeMap::new() }
+        Self {
+            memory: WorkingSet::bounded(bounds),
+            store: store.map(|store| store.with_room(bounds.names)),
+            clients: BTreeMap::new(),
+            sent: Taken::bounded(MOST_TAKEN),
+            buried: Taken::bounded(MOST_TAKEN),
+            begun: Begun::default(),
+        }
     }
 }
 
@@ -165,21 +174,21 @@ impl Function {
         metrics: &mut Metrics,
         lags: &mut Vec<Duration>,
     ) -> Option<usize> {
-        let deadline = deadline.checked_sub(RESERVE).unwrap_or(deadline);
-        let mut done = 0;
+        let times = Times::until(deadline, Instant::now());
+        let (mut done, mut is_first) = (0, true);
         while let Some(rest) = arrived.get(done..).filter(|rest| !rest.is_empty()) {
-            if done > 0 && Instant::now() >= deadline {
+            if !std::mem::take(&mut is_first) && Instant::now() >= times.publish {
                 tracing::warn!(done, of = arrived.len(), "time is up: the rest comes again");
+                metrics.publish_failures += 1;
                 return Some(done);
             }
-            let unpacked = unpack_some(rest);
+            let unpacked = unpack_some(rest, &work.begun, times);
             let part = rest.get(..unpacked.len()).unwrap_or(rest);
-            if let Some(failed) =
-                self.transact_part(work, part, &unpacked, deadline, metrics, lags).await
-            {
-                return Some(done + failed);
+            let failed = self.transact_part(work, part, &unpacked, times, metrics, lags).await;
+            done += work.begun.take_in(part, &unpacked, failed);
+            if failed.is_some() {
+                return Some(done);
             }
-            done += part.len();
         }
         None
     }
@@ -189,22 +198,24 @@ impl Function {
         work: &mut Work,
         arrived: &[Arrived<'_>],
         unpacked: &[Unpacked],
-        deadline: Instant,
+        times: Times,
         metrics: &mut Metrics,
         lags: &mut Vec<Duration>,
     ) -> Option<usize> {
         let units: Vec<Unit<'_>> = unpacked.iter().map(Unpacked::unit).collect();
-        let Work { memory, store, clients } = work;
+        let Work { memory, store, clients, sent, buried, begun: _ } = work;
         let accepted = |alert: &crate::alert::Alert| lags.push(since(alert.time));
-        let topics = &self.settings.topics;
-        let mut topics = Publisher { aws: &self.aws, topics, clients, deadline, accepted };
-        let mut letters = Undertaker { aws: &self.aws, queue: &self.queue, arrived, deadline };
+        let (aws, topics, deadline) = (&*self.aws, &*self.settings.topics, times.publish);
+        let post = Publisher { aws, topics, clients, deadline, accepted };
+        let mut topics = FanOut { topics: topics.len(), post, taken: sent };
+        let (queue, deadline) = (&self.queue, times.bury);
+        let mut letters = Undertaker { aws, queue, arrived, taken: buried, deadline };
         let (topics, letters) = (&mut topics, &mut letters);
         let report = &mut metrics.report;
         let failure = match store {
             Some(store) => {
                 store.set_time(Timestamp::try_from(now()).unwrap_or_default());
-                store.table().set_deadline(deadline);
+                store.table().set_deadline(times.save);
                 let ports = Ports { topics, letters, baselines: store };
                 self.judge(memory, &units, ports, report).await?
             }
@@ -241,21 +252,6 @@ impl Function {
         let failure = transact(memory, watch, units, ports, report).await.err()?;
         Some((failure.unit, failure.cause.to_string()))
     }
-}
-
-/// Unpacks the first records, as many as are judged at once, and one at least.
-fn unpack_some(arrived: &[Arrived<'_>]) -> Vec<Unpacked> {
-    let mut unpacked: Vec<Unpacked> = Vec::new();
-    let mut events = 0;
-    for record in arrived {
-        let one = unpack(record);
-        events += one.events.len();
-        unpacked.push(one);
-        if events >= AT_ONCE {
-            break;
-        }
-    }
-    unpacked
 }
 
 /// What Lambda gives the function, in bytes; nothing where it is not Lambda that runs it.

@@ -36,12 +36,8 @@ impl Settings {
         let file = variable("ROLEWATCH_CONFIG");
         let config = file.as_deref().map_or_else(Config::default, |file| load(file, &mut faults));
         let queue_url = variable("ROLEWATCH_DEAD_LETTER_QUEUE_URL");
-        if let Some(url) = &queue_url
-            && !(url.starts_with("https://") || url.starts_with("http://"))
-        {
-            faults.push(format!(
-                "ROLEWATCH_DEAD_LETTER_QUEUE_URL: `{url}` is not the URL of a queue (https://sqs.…)"
-            ));
+        if let Some(fault) = queue_url.as_deref().and_then(wrong_queue) {
+            faults.push(format!("ROLEWATCH_DEAD_LETTER_QUEUE_URL: {fault}"));
         }
         let table = variable("ROLEWATCH_TABLE");
         if let Some(name) = table.as_deref().filter(|name| !is_table(name)) {
@@ -86,6 +82,16 @@ impl Settings {
     }
 }
 
+/// What is wrong with the URL of the queue.
+fn wrong_queue(url: &str) -> Option<String> {
+    if !(url.starts_with("https://") || url.starts_with("http://")) {
+        return Some(format!("`{url}` is not the URL of a queue (https://sqs.…)"));
+    }
+    // It would refuse each letter, for want of a group, and hold up the shard.
+    let is_fifo = url.trim_end_matches('/').ends_with(".fifo");
+    is_fifo.then(|| format!("`{url}` is a FIFO queue: use a standard one"))
+}
+
 /// Whether this may be the name or ARN of a table.
 pub fn is_table(name: &str) -> bool {
     let fits = |name: &str| {
@@ -118,6 +124,10 @@ fn topics(list: Option<&str>, faults: &mut Vec<String>) -> Vec<Topic> {
             Ok(topic) => topics.push(topic),
             Err(fault) => faults.push(format!("ROLEWATCH_TOPICS: {fault}")),
         }
+    }
+    if topics.is_empty() && faults.is_empty() {
+        // Nobody would receive what counts as sent.
+        faults.push(format!("ROLEWATCH_TOPICS: `{list}` names no topic"));
     }
     topics
 }
@@ -192,6 +202,15 @@ mod tests {
     }
 
     #[test]
+    fn a_fifo_queue_is_refused_and_one_of_another_region_is_not() {
+        let with =
+            |url| read(&[("ROLEWATCH_TOPICS", TOPIC), ("ROLEWATCH_DEAD_LETTER_QUEUE_URL", url)]);
+        let faults = with("https://sqs.eu-west-1.amazonaws.com/111122223333/q.fifo").unwrap_err();
+        assert!(faults[0].contains("FIFO queue: use a standard one"), "{faults:?}");
+        assert!(with("https://sqs.eu-west-1.amazonaws.com/111122223333/q").is_ok());
+    }
+
+    #[test]
     fn topics_have_a_format_each_and_the_start_says_what_is_on() {
         let list = format!("{TOPIC}, text:{TOPIC}-mail,ocsf:{TOPIC}-lake");
         let settings = read(&[("ROLEWATCH_TOPICS", &list)]).unwrap();
@@ -201,5 +220,13 @@ mod tests {
         assert!(settings.in_words().contains("memory of this environment alone"));
         let kept = read(&[("ROLEWATCH_TOPICS", TOPIC), ("ROLEWATCH_TABLE", "rolewatch")]).unwrap();
         assert!(kept.in_words().contains("kept in table rolewatch"));
+        assert!(!kept.in_words().contains("memory of this environment alone"));
+        let arn = "arn:aws:dynamodb:eu-central-1:111122223333:table/rolewatch";
+        let kept = read(&[("ROLEWATCH_TOPICS", TOPIC), ("ROLEWATCH_TABLE", arn)]).unwrap();
+        assert_eq!(kept.table.as_deref(), Some(arn));
+        for nobody in [",", " , "] {
+            let faults = read(&[("ROLEWATCH_TOPICS", nobody)]).unwrap_err();
+            assert!(faults[0].contains("names no topic"), "{faults:?}");
+        }
     }
 }

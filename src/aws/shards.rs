@@ -36,6 +36,9 @@ pub struct Polled {
     pub records: Vec<Put>,
     /// Whether some shard holds more that could be read at once.
     pub is_behind: bool,
+    /// Why a shard, or what follows those that ended, cannot be read any more. The records above
+    /// were read, and nothing would bring them again.
+    pub failed: Option<ReadError>,
 }
 
 /// A record that somebody put.
@@ -114,25 +117,27 @@ impl Shards {
         self.open.len()
     }
 
-    /// Reads each shard once.
-    ///
-    /// # Errors
-    /// Kinesis failed though the SDK asked again.
-    pub async fn poll(&mut self) -> Result<Polled, ReadError> {
+    /// Reads each shard once. One that fails, though the SDK asked again, keeps nothing from the
+    /// others.
+    pub async fn poll(&mut self) -> Polled {
         let mut polled = Polled::default();
         let mut ended = BTreeSet::new();
         for at in 0..self.open.len() {
-            self.poll_one(at, &mut polled, &mut ended).await?;
+            if let Err(error) = self.poll_one(at, &mut polled, &mut ended).await {
+                polled.failed.get_or_insert(error);
+            }
         }
         if !ended.is_empty() {
             self.open.retain(|shard| !ended.contains(&shard.id));
             ended.iter().for_each(|id| self.plan.finish(id));
-            let listed = self.list().await?;
-            self.plan.extend(&listed);
+            match self.list().await {
+                Ok(listed) => self.plan.extend(&listed),
+                Err(error) => drop(polled.failed.get_or_insert(error)),
+            }
             self.begin(&Position::Oldest);
             polled.is_behind = true;
         }
-        Ok(polled)
+        polled
     }
 
     fn begin(&mut self, position: &Position) {

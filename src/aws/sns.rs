@@ -2,8 +2,8 @@
 //! topic has taken it.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
@@ -11,8 +11,9 @@ use serde_json::json;
 
 use super::Aws;
 use crate::alert::shorten::shorten;
-use crate::alert::{Alert, SCHEMA, chat, ocsf, text, to_line};
-use crate::pipeline::Topics;
+use crate::alert::{Alert, SCHEMA, chat, ocsf, plain, text, to_line};
+use crate::pipeline::{Offered, Post};
+use crate::text::deliverable;
 
 /// Most entries, and bytes of them together, of one PublishBatch.
 const MOST_ENTRIES: usize = 10;
@@ -20,10 +21,6 @@ const MOST_BYTES: usize = 256 * 1024;
 
 /// How long one call may take, so that a connection that died in its sleep costs no more.
 const LONGEST_CALL: Duration = Duration::from_secs(5);
-
-/// How long to wait after the first pass that left something over, and at most.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// What a topic's subscribers read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,16 +79,6 @@ pub struct Topic {
     pub format: TopicFormat,
 }
 
-/// Why an alert was not accepted.
-#[derive(Debug)]
-pub struct TopicError(String);
-
-impl fmt::Display for TopicError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// The topics, for one batch.
 pub struct Publisher<'a, F> {
     /// The way to AWS.
@@ -106,142 +93,132 @@ pub struct Publisher<'a, F> {
     pub accepted: F,
 }
 
-/// What one topic has not taken yet.
-struct Left<'t> {
-    topic: &'t Topic,
-    alerts: Vec<usize>,
-    why: String,
-}
-
-impl<F: FnMut(&Alert)> Topics for Publisher<'_, F> {
-    type Error = TopicError;
-
-    async fn publish(&mut self, alerts: &[&Alert]) -> Result<(), (usize, TopicError)> {
-        let mut left: Vec<Left<'_>> = self
-            .topics
-            .iter()
-            .map(|topic| Left { topic, alerts: (0..alerts.len()).collect(), why: String::new() })
-            .collect();
-        let mut waiting = vec![self.topics.len(); alerts.len()];
-        let mut wait = FIRST_WAIT;
-        loop {
-            for one in &mut left {
-                self.pass(one, alerts, &mut waiting).await;
-            }
-            left.retain(|one| !one.alerts.is_empty());
-            let now = Instant::now();
-            if left.is_empty() || now + wait >= self.deadline {
+impl<F: FnMut(&Alert)> Post for Publisher<'_, F> {
+    async fn offer(&mut self, topic: usize, numbers: &[usize], alerts: &[&Alert]) -> Offered {
+        let Some(topic) = self.topics.get(topic) else {
+            let why = "there is no such topic".to_owned();
+            return Offered { count: numbers.len(), refused: numbers.to_vec(), why };
+        };
+        let client = self.client(&topic.region).await;
+        let render = |alert: &Alert| topic.format.render(alert);
+        let (mut entries, mut count, mut bytes) = (Vec::new(), 0, 0);
+        for &number in numbers.iter().take(MOST_ENTRIES) {
+            let Some(alert) = alerts.get(number) else { break };
+            let (entry, size) = sure_entry(topic.format, &render, alert, number);
+            if count > 0 && bytes + size > MOST_BYTES {
                 break;
             }
-            tokio::time::sleep(jittered(wait)).await;
-            wait = (wait * 2).min(LONGEST_WAIT);
+            bytes += size;
+            count += 1;
+            entries.extend(entry);
         }
-        let first = left.iter().min_by_key(|one| one.alerts.first().copied());
-        match first {
-            None => Ok(()),
-            Some(one) => {
-                let at = one.alerts.first().copied().unwrap_or(0);
-                Err((at, TopicError(format!("{}: {}", one.topic.arn, one.why))))
-            }
-        }
+        let numbers = numbers.get(..count).unwrap_or(numbers);
+        let (refused, why) = self.call(&client, &topic.arn, numbers, entries).await;
+        Offered { count, refused, why }
+    }
+
+    fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    async fn pause(&mut self, wait: Duration) {
+        tokio::time::sleep(wait).await;
+    }
+
+    fn about(&self, wait: Duration) -> Duration {
+        jittered(wait)
+    }
+
+    fn name(&self, topic: usize) -> String {
+        self.topics.get(topic).map(|topic| topic.arn.clone()).unwrap_or_default()
+    }
+
+    fn accepted(&mut self, alert: &Alert) {
+        (self.accepted)(alert);
     }
 }
 
-impl<F: FnMut(&Alert)> Publisher<'_, F> {
-    /// Offers a topic once what it has not taken yet.
-    async fn pass(&mut self, left: &mut Left<'_>, alerts: &[&Alert], waiting: &mut [usize]) {
-        let client = match self.clients.get(&left.topic.region) {
+impl<F> Publisher<'_, F> {
+    async fn client(&mut self, region: &str) -> aws_sdk_sns::Client {
+        match self.clients.get(region) {
             Some(client) => client.clone(),
             None => {
-                let client = self.aws.sns(Some(&left.topic.region)).await;
-                self.clients.insert(left.topic.region.clone(), client.clone());
+                let client = self.aws.sns(Some(region)).await;
+                self.clients.insert(region.to_owned(), client.clone());
                 client
-            }
-        };
-        let mut offered = std::mem::take(&mut left.alerts).into_iter().peekable();
-        while offered.peek().is_some() {
-            let (mut numbers, mut entries, mut bytes) = (Vec::new(), Vec::new(), 0);
-            while let Some(&number) = offered.peek() {
-                let Some(alert) = alerts.get(number) else { break };
-                let (entry, size) = entry(left.topic.format, alert, number);
-                if !entries.is_empty() && bytes + size > MOST_BYTES {
-                    break;
-                }
-                bytes += size;
-                offered.next();
-                numbers.push(number);
-                entries.extend(entry);
-                if numbers.len() == MOST_ENTRIES {
-                    break;
-                }
-            }
-            let refused = self.call(&client, left, &numbers, entries).await;
-            for number in numbers {
-                if refused.contains(&number) {
-                    left.alerts.push(number);
-                } else if let (Some(count), Some(alert)) =
-                    (waiting.get_mut(number), alerts.get(number))
-                {
-                    *count = count.saturating_sub(1);
-                    if *count == 0 {
-                        (self.accepted)(alert);
-                    }
-                }
             }
         }
     }
 
-    /// One PublishBatch. Returns what was not taken, as far as one can know.
+    /// One PublishBatch. Returns what was not taken, as far as one can know, and why.
     async fn call(
         &self,
         client: &aws_sdk_sns::Client,
-        left: &mut Left<'_>,
+        arn: &str,
         numbers: &[usize],
         entries: Vec<PublishBatchRequestEntry>,
-    ) -> Vec<usize> {
+    ) -> (Vec<usize>, String) {
         let until = self.deadline.min(Instant::now() + LONGEST_CALL);
-        let batch = client.publish_batch().topic_arn(&left.topic.arn);
+        let batch = client.publish_batch().topic_arn(arn);
         // On the heap: the SDK's futures are large.
         let sending = Box::pin(batch.set_publish_batch_request_entries(Some(entries)).send());
         let until = tokio::time::Instant::from_std(until);
         let answer = match tokio::time::timeout_at(until, sending).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => {
-                left.why = super::why(&error);
-                return numbers.to_vec();
-            }
-            Err(_) => {
-                "the topic did not answer in time".clone_into(&mut left.why);
-                return numbers.to_vec();
-            }
+            Ok(Err(error)) => return (numbers.to_vec(), super::why(&error)),
+            Err(_) => return (numbers.to_vec(), "the topic did not answer in time".to_owned()),
         };
-        for failed in answer.failed() {
-            left.why = format!("{} {}", failed.code(), failed.message().unwrap_or_default());
-        }
+        let why = answer
+            .failed()
+            .last()
+            .map(|failed| format!("{} {}", failed.code(), failed.message().unwrap_or_default()));
         // Only what the answer names as taken is taken.
         let taken: Vec<&str> = answer.successful().iter().filter_map(|it| it.id()).collect();
         let is_taken = |number: &&usize| taken.contains(&number.to_string().as_str());
-        numbers.iter().filter(|number| !is_taken(number)).copied().collect()
+        let refused = numbers.iter().filter(|number| !is_taken(number)).copied().collect();
+        (refused, why.unwrap_or_default())
     }
 }
 
-/// The entry for an alert, with its size as SNS counts it.
-fn entry(
+/// The entry for an alert, with its size as SNS counts it. Where a bug of rolewatch keeps it from
+/// finding the words, the alert goes out in plain ones: the batch would come again for ever.
+fn sure_entry(
     format: TopicFormat,
+    render: &dyn Fn(&Alert) -> String,
     alert: &Alert,
     number: usize,
 ) -> (Option<PublishBatchRequestEntry>, usize) {
-    let subject = text::subject(alert);
+    let made = catch_unwind(AssertUnwindSafe(|| {
+        let subject = text::subject(alert);
+        entry(render, &subject, alert, number)
+    }));
+    made.unwrap_or_else(|_| {
+        let plainly = |alert: &Alert| match format {
+            TopicFormat::Native => plain::native(alert),
+            TopicFormat::Text => plain::text(alert),
+            TopicFormat::Chat => plain::chat(alert),
+            TopicFormat::Ocsf => plain::ocsf(alert),
+        };
+        entry(&plainly, &plain::subject(alert), alert, number)
+    })
+}
+
+fn entry(
+    render: &dyn Fn(&Alert) -> String,
+    subject: &str,
+    alert: &Alert,
+    number: usize,
+) -> (Option<PublishBatchRequestEntry>, usize) {
     let attributes = attributes(alert);
     let beside: usize = subject.len()
         + attributes
             .iter()
             .map(|(name, kind, value)| name.len() + kind.len() + value.len())
             .sum::<usize>();
-    let mut body = deliverable(format.render(alert));
+    let mut body = deliverable(render(alert));
     if body.len() + beside > MOST_BYTES {
-        let short = shorten(alert, MOST_BYTES - beside, |alert| format.render(alert).len());
-        body = deliverable(format.render(&short));
+        let short = shorten(alert, MOST_BYTES - beside, |alert| render(alert).len());
+        body = deliverable(render(&short));
     }
     let size = body.len() + beside;
     let attributes = attributes.into_iter().filter_map(|(name, kind, value)| {
@@ -258,20 +235,14 @@ fn entry(
     (entry.ok(), size)
 }
 
-/// The text without the two characters that SQS refuses and that may stand in any of our formats;
-/// the control characters that it refuses as well are escaped in all of them. SNS would take them,
-/// and drop the message on its way to a queue.
-fn deliverable(body: String) -> String {
-    const REFUSED: [char; 2] = ['\u{FFFE}', '\u{FFFF}'];
-    if body.contains(REFUSED) { body.replace(REFUSED, "\u{FFFD}") } else { body }
-}
-
 /// What subscribers filter by, without what is empty.
 fn attributes(alert: &Alert) -> Vec<(&'static str, &'static str, String)> {
     let rules: Vec<&str> = alert.findings.iter().map(|finding| &*finding.rule).collect();
     let role = alert.role.as_ref();
     let account = role.and_then(|role| role.account.clone()).unwrap_or_default();
-    let name = role.map(|role| role.name.clone()).unwrap_or_default();
+    // SNS refuses a message for one character of an attribute, and IAM has no such name.
+    let is_name = |name: &String| name.bytes().all(|b| b.is_ascii_graphic());
+    let name = role.map(|role| role.name.clone()).filter(is_name).unwrap_or_default();
     let all = [
         ("severity", "String", alert.severity.as_str().to_owned()),
         ("rules", "String.Array", json!(rules).to_string()),
@@ -320,7 +291,8 @@ mod tests {
     fn an_entry_is_within_the_limit_and_says_what_was_left_out() {
         let large = alert(&json!("x".repeat(400_000)));
         for format in TopicFormat::ALL {
-            let (entry, size) = entry(format, &large, 7);
+            let render = |alert: &Alert| format.render(alert);
+            let (entry, size) = sure_entry(format, &render, &large, 7);
             let entry = entry.unwrap();
             assert!(size <= MOST_BYTES, "{format:?}: {size}");
             let mut told = entry.subject().unwrap().len() + entry.message().len();
@@ -334,6 +306,31 @@ mod tests {
             assert_eq!(is_noted, is_for_machines, "{format:?}");
             assert!(entry.message().contains("root_session"), "{format:?}");
             assert!(!entry.message().contains('\u{ffff}'), "{format:?}");
+        }
+    }
+
+    /// A bug in a format costs its words and not the alert, nor the batch that it stands in.
+    #[test]
+    fn an_alert_that_cannot_be_rendered_goes_out_in_plain_words() {
+        let alert = alert(&json!({}));
+        let bug = |_: &Alert| -> String { panic!("a bug") };
+        for format in TopicFormat::ALL {
+            let (entry, size) = sure_entry(format, &bug, &alert, 7);
+            let entry = entry.unwrap();
+            let message = entry.message();
+            assert!(size <= MOST_BYTES && message.contains(&alert.id), "{message}");
+            assert!(message.contains("root_session"), "{message}");
+            let attributes = entry.message_attributes().unwrap();
+            assert_eq!(attributes["severity"].string_value(), Some("high"));
+            let subject = entry.subject().unwrap();
+            assert!(subject.len() < 100 && subject.starts_with("[high] "), "{subject}");
+            let json = serde_json::from_str::<Value>(message);
+            match format {
+                TopicFormat::Native => assert_eq!(json.unwrap()["schema"], SCHEMA),
+                TopicFormat::Chat => assert_eq!(json.unwrap()["source"], "custom"),
+                TopicFormat::Ocsf => assert_eq!(json.unwrap()["class_uid"], 2004),
+                TopicFormat::Text => assert!(json.is_err()),
+            }
         }
     }
 

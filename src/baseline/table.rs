@@ -136,12 +136,12 @@ impl Table {
     }
 
     /// Takes in one call with the value.
-    pub fn learn(&mut self, value: &str, time: Timestamp) {
-        if let Some(seen) = self.values.get_mut(value) {
+    pub fn learn(&mut self, value: &Arc<str>, time: Timestamp) {
+        if let Some(seen) = self.values.get_mut(&**value) {
             seen.again(time);
             return;
         }
-        self.values.insert(value.into(), Seen::once(time));
+        self.values.insert(Arc::clone(value), Seen::once(time));
         if self.values.len() > Self::CAPACITY {
             self.evict(time);
         }
@@ -265,8 +265,8 @@ mod tests {
     fn a_full_table_drops_what_was_not_seen_for_longest() {
         let mut table = Table::default();
         for n in 0..1_000_i64 {
-            table.learn("always", at(n));
-            table.learn(&format!("value {n}"), at(n));
+            table.learn(&"always".into(), at(n));
+            table.learn(&format!("value {n}").into(), at(n));
         }
         assert_eq!(table.len(), Table::CAPACITY);
         assert_eq!(table.get("always").unwrap().count, 1_000);
@@ -277,11 +277,11 @@ mod tests {
     #[test]
     fn what_somebody_made_anew_takes_nothing_away() {
         let (mut base, mut theirs) = (Table::default(), Table::default());
-        (0..9).for_each(|n| base.learn(&format!("value {n}"), at(n)));
-        theirs.learn("value 3", at(9));
+        (0..9).for_each(|n| base.learn(&format!("value {n}").into(), at(n)));
+        theirs.learn(&"value 3".into(), at(9));
         let merged = base.rebase(Some(&base), &theirs);
         assert_eq!(merged.len(), 9);
-        (0..200).for_each(|n| theirs.learn(&format!("other {n}"), at(9 + n)));
+        (0..200).for_each(|n| theirs.learn(&format!("other {n}").into(), at(9 + n)));
         assert_eq!(base.rebase(Some(&base), &theirs).get("value 0"), None, "it had no room there");
     }
 
@@ -289,7 +289,7 @@ mod tests {
     fn joining_full_tables_is_idempotent_and_commutative() {
         let table = |from: i64| {
             let mut table = Table::default();
-            (from..from + 100).for_each(|n| table.learn(&format!("value {n}"), at(n)));
+            (from..from + 100).for_each(|n| table.learn(&format!("value {n}").into(), at(n)));
             table
         };
         let joined = |a: &Table, b: &Table| {
@@ -309,8 +309,8 @@ mod tests {
     fn a_volatile_table_stays_volatile_when_its_values_are_evicted() {
         let (mut volatile, mut stable) = (Table::default(), Table::default());
         for n in 0..2_000_i64 {
-            volatile.learn(&format!("address {n}"), at(n));
-            stable.learn("office", at(n));
+            volatile.learn(&format!("address {n}").into(), at(n));
+            stable.learn(&"office".into(), at(n));
         }
         assert!(volatile.turnover().bits_of_new() < 0.5, "{:?}", volatile.turnover());
         assert!(stable.turnover().bits_of_new() > 6.0, "{:?}", stable.turnover());

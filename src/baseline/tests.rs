@@ -21,7 +21,7 @@ fn role() -> impl Strategy<Value = RoleBaseline> {
     (calls, alerts).prop_map(|(calls, alerts)| {
         let mut role = RoleBaseline::default();
         for (dimension, value, hours) in calls {
-            let values = [(Dimension::ALL[dimension], format!("value {value}"))];
+            let values = [(Dimension::ALL[dimension], format!("value {value}").into())];
             role.learn(Some(&id(1)), CallerClass::Person, &values, at(hours));
         }
         for (kind, hours) in alerts {
@@ -63,7 +63,7 @@ fn joining_callers_keeps_the_latest_name_and_all_refusals() {
         let mut caller = Caller::default();
         caller.name(Label { time: at(hours), arn: None, name: Some(Text::clip(name)) });
         caller.denials.record(&refused.parse().unwrap(), at(hours), 1);
-        caller.learn(&[(Dimension::Role, refused.to_owned())], at(hours));
+        caller.learn(&[(Dimension::Role, refused.into())], at(hours));
         caller
     };
     let (old, new) = (
@@ -81,10 +81,10 @@ fn joining_callers_keeps_the_latest_name_and_all_refusals() {
 #[test]
 fn a_role_created_again_starts_anew() {
     let mut role = RoleBaseline::default();
-    let values = [(Dimension::Principal, "alice".to_owned())];
+    let values = [(Dimension::Principal, "alice".into())];
     role.learn(Some(&id(1)), CallerClass::Person, &values, at(0));
     assert!(role.is_of_another(Some(&id(2))) && !role.is_of_another(None));
-    let other = [(Dimension::Principal, "bob".to_owned())];
+    let other = [(Dimension::Principal, "bob".into())];
     role.learn(Some(&id(2)), CallerClass::Person, &other, at(1));
     assert!(!role.has_seen(Dimension::Principal, "alice"));
     assert!(role.has_seen(Dimension::Principal, "bob"));

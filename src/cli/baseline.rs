@@ -4,6 +4,8 @@ pub(super) mod import;
 #[cfg(feature = "aws")]
 mod table;
 
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use crate::baseline::{RoleBaseline, describe};
 use crate::id::RoleArn;
 use crate::local::baseline_file;
 use crate::memory::WorkingSet;
+use crate::trust::{self, History, RoleKey};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -60,7 +63,9 @@ pub(super) fn run(args: &Args) -> Exit {
         Command::Show(it) => {
             let Some(file) = &it.file else { return Exit::Usage };
             let shown = load(file).map(|memory| {
-                tell(&file.display().to_string(), it.role.as_deref(), &memory.roles())
+                let trust = memory.trust_policies().into_iter().collect();
+                let known = Known { roles: memory.roles(), trust };
+                tell(&file.display().to_string(), it.role.as_deref(), &known)
             });
             shown.unwrap_or_else(|exit| exit)
         }
@@ -75,16 +80,41 @@ pub(super) fn load(file: &Path) -> Result<WorkingSet, Exit> {
     })
 }
 
+/// What is to be shown, of a file or of a table.
+struct Known {
+    roles: Vec<(RoleArn, Arc<RoleBaseline>)>,
+    trust: BTreeMap<RoleKey, Arc<History>>,
+}
+
 /// Prints the roles of `place`, or the one that is asked for.
-fn tell(place: &str, role: Option<&str>, roles: &[(RoleArn, Arc<RoleBaseline>)]) -> Exit {
+fn tell(place: &str, role: Option<&str>, known: &Known) -> Exit {
     let mut text = String::new();
-    for (arn, baseline) in roles {
-        match role {
-            None => text.push_str(&(describe::in_a_line(arn, baseline) + "\n")),
-            Some(role) if role == arn.as_str() || role == arn.name() => {
+    let is_meant = |arn: &RoleArn| role.is_none_or(|it| it == arn.as_str() || it == arn.name());
+    for (arn, baseline) in known.roles.iter().filter(|(arn, _)| is_meant(arn)) {
+        let trust = RoleKey::of(arn).and_then(|key| known.trust.get(&key));
+        match (role, trust) {
+            (None, _) => text.push_str(&(describe::in_a_line(arn, baseline) + "\n")),
+            (Some(_), trust) => {
                 text.push_str(&describe::in_full(arn, baseline));
+                text.push_str(&trust.map(|it| trust::describe(it)).unwrap_or_default());
             }
-            Some(_) => {}
+        }
+    }
+    // Roles that were never taken, of which a policy was written or imported.
+    let learned: HashSet<RoleKey> =
+        known.roles.iter().filter_map(|(arn, _)| RoleKey::of(arn)).collect();
+    for (key, history) in &known.trust {
+        let is_meant = match history.arn() {
+            Some(arn) => is_meant(arn),
+            None => role.is_none_or(|it| it.eq_ignore_ascii_case(key.name())),
+        };
+        if learned.contains(key) || !is_meant {
+            continue;
+        }
+        let name = history.arn().map_or_else(|| key.to_string(), ToString::to_string);
+        let _ = writeln!(text, "{name}: no use of it was learned, and its trust policy is known");
+        if role.is_some() {
+            text.push_str(&trust::describe(history));
         }
     }
     if let (Some(role), true) = (role, text.is_empty()) {

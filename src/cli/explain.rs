@@ -26,6 +26,7 @@ use crate::rules::RULES;
 use crate::state::{Memory, State};
 use crate::surprise::Surprise;
 use crate::text::{escape_controls, inline};
+use crate::trust::{self, RoleKey};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -342,12 +343,15 @@ fn applies(rule: &str, event: &Event) -> bool {
 }
 
 fn baseline(memory: &WorkingSet, event: &Event) -> String {
-    let role = match event {
-        Event::Assumption(it) => it.role(),
-        Event::TrustChange(_) | Event::SignIn(_) => None,
+    let (role, key) = match event {
+        Event::Assumption(it) => (it.role(), it.role().and_then(RoleKey::of)),
+        Event::TrustChange(it) => (None, RoleKey::of_change(it)),
+        Event::SignIn(_) => (None, None),
     };
-    match role.and_then(|role| Some((role, memory.role(role)?))) {
-        Some((role, baseline)) => describe::in_full(role, &baseline),
-        None => "  nothing was known of a role\n".to_owned(),
+    let known = role.and_then(|role| Some(describe::in_full(role, &*memory.role(role)?)));
+    let trust = key.and_then(|key| memory.trust(&key)).map(|it| trust::describe(&it));
+    match (known, trust) {
+        (None, None) => "  nothing was known of a role\n".to_owned(),
+        (known, trust) => known.unwrap_or_default() + &trust.unwrap_or_default(),
     }
 }

@@ -1,14 +1,15 @@
 //! `rolewatch redrive`
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_kinesis::Client as Kinesis;
 use aws_sdk_sqs::Client as Sqs;
-use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message};
+use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName};
 use jiff::Timestamp;
 
 use super::{Exit, Remote, say};
-use crate::aws::put::{Entry, RECORD_BYTES, put};
+use crate::aws::put::{Entry, RECORD_BYTES, Request, put};
+use crate::aws::sqs::region_of;
 use crate::aws::{Aws, why};
 use crate::dead_letter::{DeadLetter, gzip};
 use crate::kinesis::{Arrived, unpack};
@@ -20,6 +21,13 @@ const HIDDEN: i32 = 300;
 
 /// How long the queue is asked for more, in seconds. It then asks all of its servers.
 const WAIT: i32 = 1;
+
+/// A queue that gives nothing may still hold something: some of its servers were slow to tell.
+/// After so many answers in a row without anything new it is taken for empty.
+const EMPTY: u32 = 3;
+
+/// Most dead letters that SQS deletes in one request.
+const DELETED: usize = 10;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -38,10 +46,10 @@ pub(super) fn run(args: &Args) -> Exit {
 }
 
 async fn redrive(args: &Args, aws: &Aws) -> Exit {
-    let (kinesis, sqs) = (aws.kinesis().await, aws.sqs().await);
+    let (kinesis, sqs) = (aws.kinesis().await, aws.sqs(region_of(&args.queue)).await);
     let progress = Progress::on_stderr();
     progress.put_back(0);
-    let mut redrive = Redrive { args, kinesis, sqs, progress, put: 0, kept: Vec::new() };
+    let mut redrive = Redrive { args, kinesis, sqs, progress, put: 0, kept: BTreeMap::new() };
     let result = redrive.all().await;
     redrive.release().await;
     redrive.progress.end();
@@ -64,51 +72,57 @@ struct Redrive<'a> {
     sqs: Sqs,
     progress: Progress,
     put: u64,
-    /// The receipts of what stays in the queue.
-    kept: Vec<String>,
+    /// The receipts of what was received and is not deleted, by message.
+    kept: BTreeMap<String, String>,
 }
 
 impl Redrive<'_> {
     async fn all(&mut self) -> Result<(), String> {
-        let mut seen = BTreeSet::new();
-        loop {
+        let (mut seen, mut empty, began) = (BTreeSet::new(), 0, now());
+        while empty < EMPTY {
+            empty += 1;
+            let (mut request, mut letters) = (Request::default(), Vec::new());
             let messages = self.receive().await?;
-            let mut entries = Vec::new();
-            let mut receipts = Vec::new();
-            let mut is_new = false;
-            for message in messages {
+            for message in &messages {
                 let id = message.message_id.clone().unwrap_or_default();
                 let receipt = message.receipt_handle.clone().unwrap_or_default();
                 if !seen.insert(id.clone()) {
+                    // It was kept and is hidden no more: only the newest receipt is good.
+                    self.kept.entry(id).and_modify(|kept| *kept = receipt);
                     continue;
                 }
-                is_new = true;
-                match entry(&message) {
+                self.kept.insert(id.clone(), receipt);
+                if is_later(message, began) {
+                    // What was put back a moment ago cannot be judged yet, and would be put back
+                    // for ever.
+                    continue;
+                }
+                empty = 0;
+                match entry(message) {
                     Ok(entry) => {
-                        entries.push(entry);
-                        receipts.push(receipt);
+                        if let Some(full) = request.push(entry) {
+                            self.put_back(full, std::mem::take(&mut letters)).await?;
+                        }
+                        letters.push(id);
                     }
                     Err(why) => {
-                        let id = inline(&id);
-                        let why = escape_controls(&why);
+                        let (id, why) = (inline(&id), escape_controls(&why));
                         self.progress.beside(|| {
                             say(format_args!("rolewatch: message {id} stays in the queue: {why}"));
                         });
-                        self.kept.push(receipt);
                     }
                 }
             }
-            // What was kept is received again once it is no longer hidden.
-            if !is_new {
-                return Ok(());
-            }
-            self.put_back(entries, receipts).await?;
+            // What was received stays hidden for a while, in which it has to be put back.
+            self.put_back(request.take(), letters).await?;
         }
+        Ok(())
     }
 
     async fn receive(&self) -> Result<Vec<Message>, String> {
         let call = self.sqs.receive_message().queue_url(&self.args.queue);
         let call = call.max_number_of_messages(10).visibility_timeout(HIDDEN);
+        let call = call.message_system_attribute_names(SENT);
         let answer = call.wait_time_seconds(WAIT).send().await.map_err(|error| {
             let queue = escape_controls(&self.args.queue);
             format!("the queue `{queue}` cannot be read: {}", why(&error))
@@ -118,41 +132,56 @@ impl Redrive<'_> {
 
     /// Puts, and only then deletes: whoever is interrupted in between puts twice, and a record
     /// that comes twice raises one alert.
-    async fn put_back(&mut self, entries: Vec<Entry>, receipts: Vec<String>) -> Result<(), String> {
+    async fn put_back(&mut self, entries: Vec<Entry>, letters: Vec<String>) -> Result<(), String> {
         let count = entries.len() as u64;
-        if let Err(error) = put(&self.kinesis, &self.args.stream, entries).await {
-            self.kept.extend(receipts);
+        put(&self.kinesis, &self.args.stream, entries).await.map_err(|error| {
             let stream = escape_controls(&self.args.stream);
-            return Err(format!("the stream `{stream}` does not take records: {error}"));
-        }
+            format!("the stream `{stream}` does not take records: {error}")
+        })?;
         self.put += count;
         self.progress.put_back(self.put);
-        let done = receipts.into_iter().enumerate().map(|(n, receipt)| {
+        for letters in letters.chunks(DELETED) {
+            self.delete(letters).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete(&mut self, letters: &[String]) -> Result<(), String> {
+        let receipts = letters.iter().filter_map(|id| self.kept.get(id)).enumerate();
+        let done = receipts.map(|(n, receipt)| {
             let entry = DeleteMessageBatchRequestEntry::builder().id(n.to_string());
             entry.receipt_handle(receipt).build().map_err(|error| error.to_string())
         });
         let done = done.collect::<Result<Vec<_>, _>>()?;
-        if done.is_empty() {
-            return Ok(());
-        }
         let call = self.sqs.delete_message_batch().queue_url(&self.args.queue);
         let answer = call.set_entries(Some(done)).send().await;
         let left = match &answer {
             Ok(answer) => answer.failed().first().map(|it| it.code().to_owned()),
             Err(error) => Some(why(error)),
         };
-        left.map_or(Ok(()), |why| {
-            Err(format!("what was put back could not be deleted from the queue: {why}"))
-        })
+        if let Some(why) = left {
+            return Err(format!("what was put back could not be deleted from the queue: {why}"));
+        }
+        letters.iter().for_each(|id| drop(self.kept.remove(id)));
+        Ok(())
     }
 
     /// Lets others receive what stays in the queue. Where that fails it is hidden a little longer.
     async fn release(&self) {
-        for receipt in &self.kept {
+        for receipt in self.kept.values() {
             let call = self.sqs.change_message_visibility().queue_url(&self.args.queue);
             let _ = call.receipt_handle(receipt).visibility_timeout(0).send().await;
         }
     }
+}
+
+/// When a message was sent, in milliseconds.
+const SENT: MessageSystemAttributeName = MessageSystemAttributeName::SentTimestamp;
+
+/// Whether a message came into the queue after a time.
+fn is_later(message: &Message, time: Timestamp) -> bool {
+    let sent = message.attributes.as_ref().and_then(|it| it.get(&SENT)?.parse::<i64>().ok());
+    sent.is_some_and(|sent| sent > time.as_millisecond())
 }
 
 /// What a dead letter becomes in the stream, or why it stays where it is.

@@ -123,13 +123,14 @@ impl<W: std::io::Write> Tail<'_, W> {
     ) -> End {
         let mut last = Instant::now();
         loop {
-            let polled = match shards.poll().await {
-                Ok(polled) => polled,
-                Err(error) => return End::Unreadable(error),
-            };
+            let mut polled = shards.poll().await;
+            let failed = polled.failed.take();
             let came = !polled.records.is_empty() || polled.is_behind;
             if let Err(error) = self.judge(polled) {
                 return End::Unwritable(error);
+            }
+            if let Some(error) = failed {
+                return End::Unreadable(error);
             }
             // Judging takes time as well, in which nothing could come.
             if came {

@@ -61,7 +61,7 @@ const FORMS: &str = "write an ARN like `arn:aws:iam::111122223333:user/*`, \
 
 impl PrincipalPattern {
     /// Reads a pattern, or says what is wrong with it and what to write.
-    pub(super) fn parse(source: &str) -> Result<Self, String> {
+    pub(crate) fn parse(source: &str) -> Result<Self, String> {
         let form = match source.split_once(':') {
             _ if source == "*" => Form::Anybody,
             Some(("account", account)) => match account.parse() {
@@ -85,7 +85,7 @@ impl PrincipalPattern {
 
     /// Whether the pattern names root users alone, which in a trust policy would mean their
     /// whole accounts.
-    pub(super) fn is_root_user(&self) -> bool {
+    pub(crate) fn is_root_user(&self) -> bool {
         matches!(self.form, Form::Arn(_)) && self.source.ends_with(":root")
     }
 

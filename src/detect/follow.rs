@@ -7,10 +7,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{
-    Decision, Found, Judged, Late, Mode, News, Verdict, completed, find, judge, role_lesson,
-    surprise,
-};
+use super::teach::role_lesson;
+use super::{Decision, Found, Judged, Late, Mode, News, Verdict, completed, find, judge, surprise};
 use crate::baseline::Dimension;
 use crate::config::Config;
 use crate::event::{Assumption, Event, PrincipalKind, SignInKind};
@@ -165,7 +163,7 @@ fn woken_by(state: &mut State<'_>, changes: &Changes) -> BTreeSet<(Timestamp, Ca
             _ => {}
         }
     }
-    state.apply(changes.clone());
+    state.apply(changes);
     let waiting = keys.iter().flat_map(|key| state.waiting_under(key));
     let others = waiting.filter(|id| !own.contains(id));
     others.filter_map(|id| Some((state.waiter(&id)?.call.call.time, id))).collect()
@@ -232,7 +230,7 @@ fn known_copy(
         return None;
     }
     let findings = findings.to_vec();
-    let copy = FirstCopy { revision, findings, ..FirstCopy::clone(&first) };
+    let copy = Arc::new(FirstCopy { revision, findings, ..FirstCopy::clone(&first) });
     Some(Change::SawCopy { shared_id, copy })
 }
 

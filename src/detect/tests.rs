@@ -49,7 +49,7 @@ fn judged(memory: &WorkingSet, event: &Event, mode: Mode) -> Judged {
 fn watch(memory: &mut WorkingSet, record: &Value) -> Judged {
     let judged = judged(memory, &event(record), Mode::Watch);
     let mut state = State::over(memory);
-    state.apply(judged.changes.clone());
+    state.apply(&judged.changes);
     let overlay = state.into_overlay();
     memory.commit(overlay);
     judged
@@ -91,7 +91,7 @@ fn what_was_learned_is_normal() {
     let lesson = judged(&memory, &event(&record(1, "2026-03-04T05:06:07Z", false)), Mode::Learn);
     assert!(lesson.alert.is_none());
     let mut state = State::over(&memory);
-    state.apply(lesson.changes);
+    state.apply(&lesson.changes);
     let overlay = state.into_overlay();
     memory.commit(overlay);
     assert!(watch(&mut memory, &record(2, "2026-03-05T05:06:07Z", false)).alert.is_none());
@@ -140,7 +140,8 @@ fn a_name_learned_from_one_copy_is_told_for_the_other() {
         "type": "AWSAccount", "principalId": "AIDAEXAMPLEALICE", "accountId": "111122223333",
     });
     let state = State::over(&memory);
-    let named = with_known_name(&state, &event(&poor));
+    let poor = event(&poor);
+    let named = with_known_name(&state, &poor);
     assert_eq!(named.call().principal.display(), "alice");
 }
 

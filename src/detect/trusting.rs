@@ -1,6 +1,7 @@
 //! Trust policies beside their use: what a writing changes, what a grant proves, and what is
 //! remembered of both.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use crate::event::{
     Assumption, Event, Mfa, Principal, PrincipalKind, TrustChange, TrustChangeKind,
 };
 use crate::finding::Finding;
-use crate::id::{AccountId, RoleArn};
+use crate::id::{AccountId, RoleArn, UniqueId};
 use crate::severity::Severity;
 use crate::state::{Change, Changes, State};
 use crate::surprise::Surprise;
@@ -31,7 +32,7 @@ pub(super) fn role_of(state: &State<'_>, event: &Event) -> Option<RoleArn> {
     match event {
         Event::Assumption(it) => it.role().cloned(),
         Event::TrustChange(it) => {
-            let known = || state.trust(&RoleKey::written_by(it)?)?.arn().cloned();
+            let known = || state.trust(&RoleKey::of_change(it)?)?.arn().cloned();
             it.role.clone().or_else(known)
         }
         Event::SignIn(_) => None,
@@ -48,10 +49,11 @@ pub(super) fn entry(state: &State<'_>, it: &Assumption) -> Option<Entry> {
 
 /// The event with what the grant itself proves: where every way in demands a second factor,
 /// there was one. Of a caller whose record does tell, the record is believed.
-pub(super) fn with_proof(state: &State<'_>, mut event: Event) -> Event {
-    if let Event::Assumption(it) = &mut event
+pub(super) fn with_proof<'e>(state: &State<'_>, mut event: Cow<'e, Event>) -> Cow<'e, Event> {
+    if let Event::Assumption(it) = &*event
         && it.call.mfa == Mfa::Unknown
         && entry(state, it).is_some_and(|it| it.proves_mfa())
+        && let Event::Assumption(it) = event.to_mut()
     {
         it.call.mfa = Mfa::Present;
     }
@@ -84,7 +86,7 @@ pub(super) fn rewrite(state: &State<'_>, config: &Config, event: &Event) -> Opti
         None => Err("the record holds no document".to_owned()),
     };
     let policy = policy.map(Arc::new);
-    let history = RoleKey::written_by(it).and_then(|key| state.trust(&key)).unwrap_or_default();
+    let history = RoleKey::of_change(it).and_then(|key| state.trust(&key)).unwrap_or_default();
     let (previous, version) = previous(&history, &moment, it.kind);
     let old = version.and_then(Version::policy);
     let before = match (previous, old) {
@@ -111,16 +113,20 @@ fn previous<'h>(
     kind: TrustChangeKind,
 ) -> (Previous, Option<&'h Version>) {
     let last = history.before(moment);
-    match (kind, last.map(|it| &it.content)) {
-        (_, Some(Content::Policy(_))) => {
-            let is_stale = last.is_some_and(|it| it.refuted.is_some());
-            (if is_stale { Previous::Stale } else { Previous::Known }, last)
+    let known = |previous| match history.policy_before(moment) {
+        Some(version) => (previous, Some(version)),
+        None if kind == TrustChangeKind::Created => (Previous::Nothing, None),
+        None => (Previous::Unknown, None),
+    };
+    match last.map(|it| (&it.content, it.refuted)) {
+        Some((Content::Policy(_), None)) => (Previous::Known, last),
+        Some((Content::Policy(_), Some(_))) => (Previous::Stale, last),
+        // Of one that cannot be read all that is sure is that it stood in place of another.
+        Some((Content::Unreadable, _)) if !history.was_deleted_before(moment) => {
+            known(Previous::BeforeUnreadable)
         }
-        (TrustChangeKind::Created, _) => match history.policy_before(moment) {
-            Some(version) => (Previous::OfDeleted, Some(version)),
-            None => (Previous::Nothing, None),
-        },
-        _ => (Previous::Unknown, None),
+        Some(_) => known(Previous::OfDeleted),
+        None => known(Previous::Known),
     }
 }
 
@@ -143,18 +149,30 @@ fn in_world<T>(
         let used = role.as_ref().is_some_and(|role| {
             role.has_seen(crate::baseline::Dimension::Account, &account.to_string())
         });
-        if used || state.is_ours(account) || is_declared(declared, account) {
+        if state.is_ours(account) {
             Standing::Ours
+        } else if is_declared(declared, account) {
+            Standing::Declared
+        } else if used {
+            Standing::Regular
         } else if state.knows_account(account) || state.knows_party(&party_of(account)) {
             Standing::Known
         } else {
             Standing::Stranger
         }
     };
+    let own = event.call().account.or_else(|| arn.as_ref().and_then(RoleArn::account));
+    let knows_id = |id: &UniqueId| {
+        let kind = PrincipalKind::IamUser;
+        let of_id = Principal { account: own, id: Some(id.clone()), ..Principal::of_kind(kind) };
+        of_id.key().is_some_and(|key| state.caller(&key).is_some())
+    };
     compare(&World {
-        role_account: event.call().account.or_else(|| arn.as_ref().and_then(RoleArn::account)),
+        time: event.call().time,
+        role_account: own,
         standing: &standing,
         knows_party: &|party| state.knows_party(party),
+        knows_id: &knows_id,
     })
 }
 
@@ -249,7 +267,7 @@ fn of_writing(
     findings: &[Finding],
 ) -> Changes {
     let mut changes = Changes::new();
-    let Some(role) = RoleKey::written_by(it) else { return changes };
+    let Some(role) = RoleKey::of_change(it) else { return changes };
     if let Some(arn) = &it.role {
         changes.push(Change::NameRole(arn.clone()));
     }
@@ -258,7 +276,15 @@ fn of_writing(
     let weakening = rewrite.as_ref().and_then(|rewrite| {
         of_findings(it, findings).or_else(|| inherited(state, config, event, &role, rewrite))
     });
-    if let (None, Some(Ok(policy))) = (&weakening, rewrite.as_ref().map(|it| &it.policy)) {
+    // Whom nobody knew is not known by being written down, or the next writing would be harmless.
+    let names_strangers = rewrite.as_ref().is_some_and(|it| {
+        it.differences
+            .iter()
+            .any(|it| it.severity.is_some() && it.phrase.ends_with("a new account"))
+    });
+    if let (None, Some(Ok(policy))) = (&weakening, rewrite.as_ref().map(|it| &it.policy))
+        && !names_strangers
+    {
         changes.extend(parties(state, policy));
     }
     let version = Version {

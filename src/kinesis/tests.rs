@@ -86,7 +86,7 @@ fn where_most_is_broken_all_of_it_is_buried_and_counted() {
     assert_eq!(DeadLetter::from_message(letter).unwrap().piece().unwrap(), data);
 }
 
-/// What would fill the memory of the function is buried instead; what fits is judged.
+/// What would keep the function busy for ever is buried instead; so much as it can do is judged.
 #[test]
 fn a_record_packed_with_events_is_judged_up_to_a_bound_and_buried() {
     let event = record("a", "2026-03-04T05:06:07Z").to_string();
@@ -96,4 +96,42 @@ fn a_record_packed_with_events_is_judged_up_to_a_bound_and_buried() {
     let unpacked = unpack(&arrived);
     assert_eq!(unpacked.events.len(), MOST_EVENTS);
     assert_eq!((kinds(&unpacked), unpacked.more_lost), (vec![(None, Kind::Undecodable)], 6));
+}
+
+/// A record of many events comes out in parts, each event once; what is beside them with the last.
+#[test]
+fn a_record_is_unpacked_in_parts() {
+    let time = |n: usize| format!("2026-03-04T05:{:02}:07Z", 59 - n);
+    let mut messages: Vec<String> = (0..7)
+        .map(|n| record(&format!("e{n}"), &time(n).replace("T05", "T04")).to_string())
+        .collect();
+    messages.insert(3, "bent".to_owned());
+    messages.push(json!({"eventName": "GetCallerIdentity", "eventSource": "x"}).to_string());
+    let data = envelope(&messages);
+    let arrived = arrived(&data);
+    let (mut from, mut numbers, mut beside) = (0, Vec::<u64>::new(), Vec::new());
+    loop {
+        let part = unpack_part(&arrived, from, 3);
+        from += part.events.len();
+        // Its own order is the other way round.
+        numbers.extend(part.numbers.iter().rev());
+        beside.push((part.left, part.lost.len(), part.other));
+        if part.left == 0 {
+            break;
+        }
+    }
+    assert_eq!(numbers, [1, 2, 3, 5, 6, 7, 8]);
+    assert_eq!(beside, [(4, 0, 0), (1, 0, 0), (0, 1, 1)]);
+    assert_eq!(unpack(&arrived).numbers.len(), 7);
+}
+
+/// However many bugs judging meets in a record, they get a hundred letters at most.
+#[test]
+fn many_bugs_in_a_record_are_one_letter() {
+    let bug = |n| Lost { record: Some(n), kind: Kind::Bug, reason: "a bug".to_owned() };
+    let bugs: Vec<Lost> = (0..=MOST_PIECES).map(bug).collect();
+    assert_eq!(told(&bugs[1..]).len() as u64, MOST_PIECES);
+    let [one] = &*told(&bugs) else { panic!("more than one") };
+    assert_eq!((one.record, one.kind), (None, Kind::Bug));
+    assert!(one.reason.contains("101 records"), "{}", one.reason);
 }

@@ -1,11 +1,12 @@
 //! Things that are kept until a time, found by their call or by keys, and bounded.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::{CallId, CredentialKey};
+use crate::map::Map;
 
 /// Something that is of no use after a time.
 pub trait Perishable {
@@ -39,15 +40,15 @@ impl Ids {
 /// A bounded store.
 #[derive(Debug, Clone)]
 pub struct Shelf<V> {
-    entries: HashMap<CallId, Arc<V>>,
-    index: HashMap<CredentialKey, Ids>,
+    entries: Map<CallId, Arc<V>>,
+    index: Map<CredentialKey, Ids>,
     order: BTreeSet<(Timestamp, CallId)>,
     weight: usize,
 }
 
 impl<V> Default for Shelf<V> {
     fn default() -> Self {
-        Self { entries: HashMap::new(), index: HashMap::new(), order: BTreeSet::new(), weight: 0 }
+        Self { entries: Map::default(), index: Map::default(), order: BTreeSet::new(), weight: 0 }
     }
 }
 

@@ -6,10 +6,10 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use dashmap::DashMap;
 use jiff::Timestamp;
 
 use crate::baseline::{Caller, RoleBaseline};
+use crate::map::SharedMap;
 use crate::trust::History;
 
 /// Something whose size in memory, and whose age, is known.
@@ -51,13 +51,13 @@ impl Weight for History {
 /// A map that knows what its values weigh together.
 #[derive(Debug)]
 pub(super) struct Weighed<K: Eq + Hash, V> {
-    entries: DashMap<K, Arc<V>>,
+    entries: SharedMap<K, Arc<V>>,
     weight: AtomicUsize,
 }
 
 impl<K: Eq + Hash, V> Default for Weighed<K, V> {
     fn default() -> Self {
-        Self { entries: DashMap::new(), weight: AtomicUsize::new(0) }
+        Self { entries: SharedMap::default(), weight: AtomicUsize::new(0) }
     }
 }
 
@@ -113,13 +113,13 @@ impl<K: Eq + Hash + Ord + Clone, V: Weight> Weighed<K, V> {
 /// A map that forgets what came first.
 #[derive(Debug)]
 pub(super) struct Fifo<K: Eq + Hash, V> {
-    entries: DashMap<K, V>,
+    entries: SharedMap<K, V>,
     order: VecDeque<K>,
 }
 
 impl<K: Eq + Hash, V> Default for Fifo<K, V> {
     fn default() -> Self {
-        Self { entries: DashMap::new(), order: VecDeque::new() }
+        Self { entries: SharedMap::default(), order: VecDeque::new() }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{
     Case, Finding, Ground, Rule, evidence, experience, json, numbers, severity_of_use, way_in,
+    worse_of,
 };
 use crate::baseline::Dimension;
 use crate::event::{Assumption, CallerClass};
@@ -31,7 +32,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let it = case.granted_assumption()?;
-    through_an_opened_door(case, it).or_else(|| by_baseline(case, it))
+    worse_of(through_an_opened_door(case, it), by_baseline(case, it))
 }
 
 /// An outside account that never took the role comes through a policy that raised an alert. Of
@@ -133,5 +134,30 @@ mod tests {
         assert_eq!(scene.then(RULE.id, &from("444455556666", "second")), None);
         let mut scene = Scene::default().daily(3, &vendor);
         assert_eq!(scene.then(RULE.id, &from("777788889999", "eve")), None);
+    }
+
+    #[test]
+    fn an_opening_of_medium_severity_makes_a_stranger_no_less_strange() {
+        let admits = |statements: Value| {
+            let document = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
+            json!({
+                "eventSource": "iam.amazonaws.com", "eventName": "UpdateAssumeRolePolicy",
+                "recipientAccountId": "111122223333", "sourceIPAddress": "198.51.100.7",
+                "userIdentity": user("bob", "111122223333"),
+                "requestParameters": {"roleName": "Target", "policyDocument": document},
+            })
+        };
+        let vendor =
+            json!({"Effect": "Allow", "Principal": {"AWS": "444455556666"}, "Action": "*"});
+        let stranger = json!({"Effect": "Allow", "Principal": {"AWS": "777788889999"},
+            "Action": "*", "Condition": {"StringEquals": {"sts:ExternalId": "chosen"}}});
+        let mut scene = Scene::default();
+        scene.then(RULE.id, &admits(json!([vendor])));
+        let mut scene = scene.daily(25, &from("444455556666", "scanner"));
+        let opening = scene.then("trust_policy_weakened", &admits(json!([vendor, stranger])));
+        assert_eq!(opening, Some(Severity::Medium));
+        let id = [("/requestParameters/externalId", json!("chosen"))];
+        let eve = with(from("777788889999", "eve"), &id);
+        assert_eq!(scene.then(RULE.id, &eve), Some(Severity::High));
     }
 }

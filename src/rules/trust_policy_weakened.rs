@@ -4,7 +4,7 @@ use super::{Case, Finding, Ground, Rule, evidence, json};
 use crate::baseline::{Dimension, RoleBaseline};
 use crate::event::{CallerClass, Event, Mfa, TrustChange};
 use crate::severity::Severity;
-use crate::text::inline;
+use crate::text::clip;
 use crate::trust::{Difference, Guard, MfaDemand, Previous, Rewrite, Who};
 
 /// On how many days a role has to have been taken with MFA, or with an ExternalId, for a policy
@@ -12,6 +12,8 @@ use crate::trust::{Difference, Guard, MfaDemand, Previous, Rewrite, Who};
 const STEADY_DAYS: u32 = 3;
 /// Differences told of one change, for a policy may name hundreds of principals.
 const TOLD: usize = 20;
+/// Bytes of one of them.
+const LONGEST: usize = 1_024;
 
 pub(super) const RULE: Rule = Rule {
     id: "trust_policy_weakened",
@@ -20,8 +22,8 @@ pub(super) const RULE: Rule = Rule {
     mitre: &["T1098.003", "T1484.002"],
     sees: "A granted UpdateAssumeRolePolicy or CreateRole after which the role lets in more than \
            before: everybody (critical, less behind a condition that narrows it), an outside \
-           account that no role was known to trust (high, less with an ExternalId), the \
-           subjects of an identity provider without an owner, a whole account where one \
+           account that no role was known to trust, or a unique id that may be of any (high, less \
+           with an ExternalId), the subjects of an identity provider without an owner, a whole account where one \
            principal stood, or those it let in without the ExternalId, MFA, organisation, \
            subject, source or Deny that was demanded. Where the policy before is not known, the \
            new one is compared with how the role was taken. An added principal of the same \
@@ -45,21 +47,19 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     bad.sort_by_key(|it| std::cmp::Reverse(it.severity));
     let who = it.call.principal.display();
-    let role = inline(it.role_name.as_str());
+    let role = it.display_role();
     let (severity, phrase, what) = match (bad.first(), &rewrite.policy) {
         (_, Err(reason)) => {
             let what = format!("the new policy could not be read: {reason}");
             (Severity::Low, "which could not be read", what)
         }
         (Some(worst), _) => {
-            let words: Vec<&str> = bad.iter().take(3).map(|it| it.words.as_str()).collect();
-            let more = bad.len().saturating_sub(words.len());
-            let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-            (worst.severity?, worst.phrase, words.join("; ") + &more)
+            let words: Vec<&str> = bad.iter().map(|it| it.words.as_str()).collect();
+            (worst.severity?, worst.phrase, told_of(&words))
         }
         (None, _) if !rewrite.unclear.is_empty() => {
             let notes: Vec<&str> = rewrite.unclear.iter().map(|it| it.as_str()).collect();
-            let what = format!("not all of the new policy was understood: {}", notes.join("; "));
+            let what = format!("not all of the new policy was understood: {}", told_of(&notes));
             (Severity::Low, "which was not understood in full", what)
         }
         (None, _) => return None,
@@ -75,6 +75,17 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     })
 }
 
+/// The first few sentences, cut where they are long, and how many more there are.
+fn told_of(words: &[&str]) -> String {
+    const SENTENCES: usize = 3;
+    const LONGEST: usize = 400;
+    let told: Vec<String> = words.iter().take(SENTENCES).map(|it| clip(it, LONGEST)).collect();
+    match words.len().saturating_sub(told.len()) {
+        0 => told.join("; "),
+        more => format!("{}; and {more} more", told.join("; ")),
+    }
+}
+
 fn verb(it: &TrustChange) -> &'static str {
     match it.call.name {
         "CreateRole" => "made",
@@ -87,15 +98,16 @@ fn basis(rewrite: &Rewrite) -> &'static str {
     match rewrite.previous {
         Previous::Unknown => "; the policy before is not known, so this is inferred",
         Previous::Stale => "; the policy before had been changed unseen",
-        Previous::OfDeleted => "; the role of that name that was deleted did not",
+        Previous::BeforeUnreadable => "; the policy between could not be read",
+        Previous::OfDeleted => "; compared with the role of that name that was deleted",
         Previous::Known | Previous::Nothing => "",
     }
 }
 
 fn told(rewrite: &Rewrite, bad: &[Difference]) -> serde_json::Value {
-    let opened: Vec<&str> = bad.iter().take(TOLD).map(|it| it.words.as_str()).collect();
+    let opened: Vec<String> = bad.iter().take(TOLD).map(|it| clip(&it.words, LONGEST)).collect();
     let harmless = rewrite.differences.iter().filter(|it| it.severity.is_none());
-    let harmless: Vec<&str> = harmless.take(TOLD).map(|it| it.words.as_str()).collect();
+    let harmless: Vec<String> = harmless.take(TOLD).map(|it| clip(&it.words, LONGEST)).collect();
     json!({
         "opened": opened,
         "also_changed": harmless,
@@ -262,5 +274,42 @@ mod tests {
         assert_eq!(scene.then(RULE.id, &deletion), None);
         let root = trusting(json!("111122223333"), json!({}));
         assert_eq!(scene.then(RULE.id, &writes("create", &root)), Some(Medium));
+    }
+
+    #[test]
+    fn what_cannot_be_read_hides_nothing_that_was_readable() {
+        let root = |condition: Value| trusting(json!("111122223333"), condition);
+        let mfa = root(json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}}));
+        let deletion = with(writes("update", ""), &[("/eventName", json!("DeleteRole"))]);
+        let broken = writes("update", "{\"bro");
+        let (open, again) =
+            (writes("update", &root(json!({}))), writes("create", &root(json!({}))));
+        for (between, last) in [
+            (vec![&broken], &open),
+            (vec![&broken; 6], &open),
+            (vec![&broken, &deletion], &again),
+            (vec![&deletion, &broken], &again),
+            (vec![&deletion], &open),
+            (vec![&deletion; 6], &again),
+        ] {
+            let mut scene = made(&mfa);
+            for record in &between {
+                scene.then(RULE.id, record);
+            }
+            assert_eq!(scene.then(RULE.id, last), Some(High), "after {}", between.len());
+        }
+    }
+
+    #[test]
+    fn what_is_written_of_a_role_without_a_name_is_nobodys() {
+        let nameless = |document: &str| {
+            with(writes("update", document), &[("/requestParameters/roleName", Value::Null)])
+        };
+        let mut scene = Scene::default();
+        let root = trusting(json!("111122223333"), json!({}));
+        assert_eq!(scene.then(RULE.id, &nameless(&own())), None);
+        assert_eq!(scene.then(RULE.id, &nameless(&root)), None, "it is another role");
+        let open = trusting(json!("*"), json!({}));
+        assert_eq!(scene.then(RULE.id, &nameless(&open)), Some(Critical));
     }
 }

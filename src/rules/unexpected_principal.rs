@@ -2,6 +2,7 @@
 
 use super::{
     Case, Finding, Ground, Rule, evidence, experience, json, numbers, severity_of_use, way_in,
+    worse_of,
 };
 use crate::baseline::{Dimension, RoleBaseline};
 use crate::config::Comparison;
@@ -18,9 +19,10 @@ pub(super) const RULE: Rule = Rule {
     sees: "A granted assumption by a principal outside the declared list (high), or by one that \
            is new to the role while the role is new to it (medium, higher where more is unusual \
            about the call). A principal of which nothing is known yet is low. One that comes in \
-           by what a trust policy was opened to is as urgent as that opening was. A principal \
-           that the trust policy in force names itself is expected, unless the writing of that \
-           policy raised an alert or was the principal's own.",
+           by what a trust policy was opened to is as urgent as that opening was, and no less \
+           than without it. A principal that the trust policy in force names itself is \
+           expected, unless the writing of that policy raised an alert or was the principal's \
+           own.",
     why: "Whoever has stolen a credential tries what it can reach. To the role that is somebody \
           who never came; to the principal it is a role it never took.",
     harmless: "Somebody's duties have changed, or a pipeline was given one more role. Then the \
@@ -32,8 +34,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let it = case.granted_assumption()?;
-    let by_opening = || by_the_opening(case, it);
-    declared(case, it).or_else(by_opening).or_else(|| by_baseline(case, it))
+    declared(case, it).or_else(|| worse_of(by_the_opening(case, it), by_baseline(case, it)))
 }
 
 /// Somebody new comes in by what was opened in the trust policy: the last policy that raised no

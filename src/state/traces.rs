@@ -1,7 +1,7 @@
 //! What is remembered for following sessions: which were issued, which calls wait for the record
 //! of theirs, and where people were.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -12,6 +12,7 @@ use crate::finding::Finding;
 use crate::lineage::{
     CallId, CredentialKey, LATENESS, Lineage, Perishable, Place, SKEW, Session, Shelf,
 };
+use crate::map::Set;
 use crate::surprise::Surprise;
 
 /// A granted call of which something is missing that may still come: the record of the session
@@ -147,12 +148,12 @@ impl Clock {
 #[derive(Debug, Clone)]
 struct Layer<V> {
     put: Shelf<V>,
-    removed: HashSet<CallId>,
+    removed: Set<CallId>,
 }
 
 impl<V> Default for Layer<V> {
     fn default() -> Self {
-        Self { put: Shelf::default(), removed: HashSet::new() }
+        Self { put: Shelf::default(), removed: Set::default() }
     }
 }
 

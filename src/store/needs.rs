@@ -40,7 +40,7 @@ pub fn keys(memory: &dyn Memory, event: &Event) -> Vec<Key> {
 /// those whom the new one lets in. Where only an earlier record tells the role's ARN, see also
 /// [`told_by`].
 fn of_writing(memory: &dyn Memory, it: &TrustChange) -> Vec<Key> {
-    let role = RoleKey::written_by(it);
+    let role = RoleKey::of_change(it);
     let history = role.as_ref().and_then(|role| memory.trust(role));
     let arn = it.role.clone().or_else(|| history?.arn().cloned());
     let mut keys: Vec<Key> = arn.map(Key::Role).into_iter().collect();
@@ -67,7 +67,7 @@ pub fn urgent(event: &Event) -> Option<Key> {
             let is_service = principal.kind == PrincipalKind::Service && it.call.granted();
             (!is_service).then(|| Key::Caller(principal.key_or_unnamed()))
         }
-        Event::TrustChange(it) => RoleKey::written_by(it).map(Key::Trust),
+        Event::TrustChange(it) => RoleKey::of_change(it).map(Key::Trust),
         Event::SignIn(_) => None,
     }
 }
@@ -78,7 +78,7 @@ pub fn told_by(events: &[&Event], read: &[Item]) -> BTreeSet<Key> {
     let mut told = BTreeSet::new();
     for event in events {
         let Event::TrustChange(it) = event else { continue };
-        let key = RoleKey::written_by(it).filter(|_| it.role.is_none()).map(Key::Trust);
+        let key = RoleKey::of_change(it).filter(|_| it.role.is_none()).map(Key::Trust);
         let item = key.and_then(|key| read.iter().find(|item| item.key == key));
         if let Some(Body::Trust(history)) = item.and_then(|item| item.body.as_ref()) {
             told.extend(history.arn().cloned().map(Key::Role));

@@ -160,7 +160,7 @@ fn put_all(memory: &dyn Memory, news: Vec<(Key, Body)>, overlay: &mut Overlay) {
     for (key, body) in news {
         match (key, body) {
             (Key::Copy(shared_id), Body::Copy(copy)) => {
-                changes.push(Change::SawCopy { shared_id, copy: (*copy).clone() });
+                changes.push(Change::SawCopy { shared_id, copy });
             }
             (Key::Account(account), Body::Known) => changes.push(Change::KnowAccount(account)),
             (Key::Person(name), Body::Known) => changes.push(Change::KnowPerson(name)),
@@ -182,7 +182,7 @@ fn put_all(memory: &dyn Memory, news: Vec<(Key, Body)>, overlay: &mut Overlay) {
     }
     let earlier = std::mem::take(overlay);
     let mut state = State::resumed(memory, earlier);
-    state.apply(changes);
+    state.apply(&changes);
     *overlay = state.into_overlay();
     for (key, body) in baselines {
         match (key, body) {

@@ -292,11 +292,11 @@ fn what_the_memory_had_no_room_for_is_not_overwritten() {
     let mut overlay = {
         let memory = WorkingSet::default();
         let mut state = State::over(&memory);
-        state.apply(vec![Change::LearnRole {
+        state.apply(&[Change::LearnRole {
             role: "arn:aws:iam::111122223333:role/a".parse().unwrap(),
             id: None,
             class: CallerClass::Person,
-            values: vec![(Dimension::Principal, "111122223333:AIDAEXAMPLEBOB".to_owned())],
+            values: vec![(Dimension::Principal, "111122223333:AIDAEXAMPLEBOB".into())],
             time: Timestamp::from_second(1_772_442_009).unwrap(),
         }]);
         state.into_overlay()
@@ -321,8 +321,10 @@ fn largest() -> RoleBaseline {
                 let chars = std::iter::repeat_with(|| random.alphanumeric());
                 chars.take(crate::text::Text::MAX_BYTES * 2).collect::<String>()
             };
-            let values: Vec<_> =
-                Dimension::ALL.into_iter().map(|dimension| (dimension, value(dimension))).collect();
+            let values: Vec<_> = Dimension::ALL
+                .into_iter()
+                .map(|dimension| (dimension, value(dimension).into()))
+                .collect();
             let time = Timestamp::from_second(1_772_442_000 + 60 * n as i64).unwrap();
             role.learn(None, class, &values, time);
         }

@@ -298,13 +298,15 @@ impl<T: Table> Store<T> {
                 }
                 _ => {}
             }
+            // Of a copy that was joined the memory gets theirs: what it knows is that version.
+            let is_theirs = is_settled || base.is_some() && matches!(key, Key::Copy(_));
             let (version, base) =
-                if is_settled { (expected, base) } else { (expected + 1, Some(body.clone())) };
+                if is_theirs { (expected, base) } else { (expected + 1, Some(body.clone())) };
+            let base = base.filter(|_| key.is_changed());
             let wait = base
                 .as_ref()
                 .filter(|base| **base != body)
                 .map(|base| if body.has_counted_since(Some(base)) { SOON } else { LAZY });
-            let base = base.filter(|_| key.is_changed());
             let known = Known { version, at: self.now, base, due: None };
             let earlier = self.known.insert(key.clone(), known);
             if let Some(due) = earlier.and_then(|known| known.due) {

@@ -1,12 +1,13 @@
 //! What a policy allows that the one before it did not, in words and by how much it matters.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::demand::{Demand, Guard, MfaDemand, Strictness};
+use super::demand::{Demand, Guard};
 use super::door::{Door, Who, doors};
 use super::subject::{Openness, is_public, openness, parties};
 use super::{Effect, TrustPolicy};
-use crate::id::AccountId;
+use crate::id::{AccountId, UniqueId};
 use crate::severity::Severity;
 
 /// What an account is to whoever owns the role.
@@ -14,6 +15,10 @@ use crate::severity::Severity;
 pub enum Standing {
     /// One of their own.
     Ours,
+    /// One that is declared for the role.
+    Declared,
+    /// One that was seen to take the role.
+    Regular,
     /// Somebody that other roles trust, or that was seen to take one.
     Known,
     /// Nobody that anything is known of.
@@ -33,12 +38,16 @@ pub enum Before<'a> {
 
 /// What a comparison has to know beside the policies.
 pub struct World<'a> {
+    /// When the policies are compared: a door that closed by its date before lets nobody in.
+    pub time: Timestamp,
     /// The account the role lives in.
     pub role_account: Option<AccountId>,
     /// What another account is.
     pub standing: &'a dyn Fn(AccountId) -> Standing,
     /// Whether a party of an identity provider is trusted elsewhere.
     pub knows_party: &'a dyn Fn(&str) -> bool,
+    /// Whether a unique id is known to be that of a user or role of the role's account.
+    pub knows_id: &'a dyn Fn(&UniqueId) -> bool,
 }
 
 /// One thing that a policy allows, or no longer does, in contrast to the one before.
@@ -65,17 +74,33 @@ impl Difference {
 /// All differences between two policies, those that matter most first.
 #[must_use]
 pub fn compare(before: Before<'_>, after: &TrustPolicy, world: &World<'_>) -> Vec<Difference> {
-    let old = match before {
-        Before::Policy(policy) => doors(policy),
+    let new = doors_of(after, world);
+    let mut old = match before {
+        Before::Policy(policy) => doors_of(policy, world),
         Before::Nothing | Before::Unknown => Vec::new(),
     };
-    let new = doors(after);
+    // Of the same words nothing is new, whatever their dates.
+    let is_same =
+        |door: &Door| new.iter().any(|it| it.who == door.who && it.demands == door.demands);
+    old.retain(|door| !door.is_over(world.time) || is_same(door));
     let comparison = Comparison { before, old: &old, after, world };
     let mut found: Vec<Difference> = new.iter().flat_map(|door| comparison.of_door(door)).collect();
     found.extend(comparison.closed(&new));
     found.sort_by(|a, b| (b.severity, &a.words).cmp(&(a.severity, &b.words)));
     found.dedup_by(|a, b| a.words == b.words);
     found
+}
+
+/// The doors of a policy of the role: to those of the account that the role is in, whoever is
+/// named beside, where that is what the policy says.
+fn doors_of(policy: &TrustPolicy, world: &World<'_>) -> Vec<Door> {
+    let mut doors = doors(policy);
+    if let Some(own) = world.role_account {
+        let wide = doors.iter_mut().filter(|it| matches!(it.who, Who::Anybody));
+        wide.filter(|it| it.demands.iter().any(Demand::names_own_account))
+            .for_each(|it| it.who = Who::Account(own));
+    }
+    doors
 }
 
 struct Comparison<'a> {
@@ -88,38 +113,67 @@ struct Comparison<'a> {
 impl Comparison<'_> {
     /// What is new about one door: that it is there, or what it no longer demands.
     fn of_door(&self, door: &Door) -> Vec<Difference> {
-        if matches!(door.who, Who::Gone(_)) {
-            return Vec::new();
-        }
-        let covering: Vec<&Door> = self.old.iter().filter(|it| it.who.covers(&door.who)).collect();
-        let lost = |old: &Door| -> Vec<Demand> {
-            let kept = |it: &&Demand| door.demands.iter().any(|mine| mine.implies(it));
-            old.demands.iter().filter(|it| !kept(it)).cloned().collect()
+        let covering = || self.old.iter().filter(|it| it.who.covers(&door.who));
+        let Some(mut found) = self.least_lost(door, covering()) else {
+            let mut found = vec![self.opened(door)];
+            found.extend(self.lost_by_widening(door));
+            return found;
         };
-        let least = covering.iter().map(|old| lost(old)).min_by_key(Vec::len);
-        match least {
-            None => vec![self.opened(door)],
-            Some(lost) => {
-                let mut found: Vec<_> = lost.iter().map(|it| self.lost(door, it)).collect();
-                let had = |it: &Demand| {
-                    covering.iter().any(|old| old.demands.iter().any(|old| old.is_about(it)))
-                };
-                let gained = door.demands.iter().filter(|it| !had(it));
-                found.extend(gained.map(|it| {
-                    let who = door.who.display();
-                    Difference::harmless(format!("{who} now needs {}", it.display()))
-                }));
-                found
-            }
+        let had =
+            |it: &Demand| covering().any(|old| old.demands.iter().any(|old| old.is_about(it)));
+        let gained = door.demands.iter().filter(|it| !had(it));
+        found.extend(gained.map(|it| {
+            let who = door.who.display();
+            Difference::harmless(format!("{who} now needs {}", it.display()))
+        }));
+        found
+    }
+
+    /// What whoever comes through a door needs no longer, beside the old door to which that makes
+    /// the least difference; `None` where there was none.
+    fn least_lost<'d>(
+        &self,
+        door: &Door,
+        old: impl Iterator<Item = &'d Door>,
+    ) -> Option<Vec<Difference>> {
+        let lost = |old: &Door| -> Vec<Difference> {
+            // A name that made a narrower door of a wide one is told by who came through it.
+            let kept = |it: &&Demand| {
+                (it.names_callers() && old.who.is_one())
+                    || door.demands.iter().any(|mine| mine.implies(it))
+            };
+            old.demands.iter().filter(|it| !kept(it)).map(|it| self.lost(door, it)).collect()
+        };
+        let worst = |lost: &Vec<Difference>| lost.iter().filter_map(|it| it.severity).max();
+        old.map(lost).min_by_key(|it| (worst(it), it.len()))
+    }
+
+    /// A door where a narrower one stood also lets in those of the narrower one, and may demand
+    /// less of them; so may one for somebody else of an outside account that was let in.
+    fn lost_by_widening(&self, door: &Door) -> Vec<Difference> {
+        let Some(account) = door.who.account() else { return Vec::new() };
+        let of_account = || self.old.iter().filter(|it| it.who.account() == Some(account));
+        let mut found: Vec<Difference> = Vec::new();
+        for old in of_account().filter(|it| door.who.covers(&it.who)) {
+            let same = Door { who: old.who.clone(), ..door.clone() };
+            let covering = self.old.iter().filter(|it| it.who.covers(&old.who));
+            found.extend(self.least_lost(&same, covering).unwrap_or_default());
         }
+        if found.is_empty() && Some(account) != self.world.role_account {
+            found.extend(self.least_lost(door, of_account()).unwrap_or_default());
+        }
+        found.retain(|it| it.severity.is_some());
+        found
     }
 
     /// Somebody who was not let in before.
     fn opened(&self, door: &Door) -> Difference {
-        let with = self.terms(door);
+        let with = door.terms(self.after);
         let who = door.who.display();
         let judged = match &door.who {
-            Who::Anybody | Who::AnybodyBut(_) => Some(anybody(door)),
+            Who::Anybody | Who::AnybodyBut(_) | Who::AnyProvider(_) => Some(anybody(door)),
+            Who::Id(id) if (self.world.knows_id)(id) => None,
+            Who::Id(_) => Some((self.of_stranger(door).0, "opened to an unknown id")),
             Who::Account(_) | Who::Arn(_) => match door.who.account() {
                 Some(account) => self.of_account(door, account),
                 None if door.demands(Guard::Organisation) => {
@@ -130,7 +184,6 @@ impl Comparison<'_> {
             Who::Service(_) => self.low_if_changed("opened to another service"),
             Who::Federated(_) => self.of_provider(door),
             Who::Other(_) => Some((Severity::Low, "opened to somebody unclear")),
-            Who::Gone(_) => None,
         };
         match judged {
             Some((severity, phrase)) => {
@@ -146,16 +199,55 @@ impl Comparison<'_> {
 
     /// Who an outside account is, for a sentence.
     fn stranger(&self, door: &Door) -> Option<&'static str> {
+        if let Who::Id(_) = &door.who {
+            return Some("which tells no account and is not known here");
+        }
         let account = door.who.account().filter(|it| Some(*it) != self.world.role_account)?;
+        let is_whole = matches!(door.who, Who::Account(_));
+        let one_of = |whole: &'static str, part: &'static str| if is_whole { whole } else { part };
+        if self.knew_some_of(account) {
+            return Some(one_of(
+                "of which this role let in some",
+                "of an account of which this role let in others",
+            ));
+        }
         Some(match (self.world.standing)(account) {
-            Standing::Ours => "one of our accounts",
-            Standing::Known => "known from other roles",
-            Standing::Stranger => "which no role here was known to trust",
+            Standing::Ours => one_of("one of our accounts", "of one of our accounts"),
+            Standing::Declared => one_of(
+                "which is declared for this role",
+                "of an account that is declared for this role",
+            ),
+            Standing::Regular => one_of(
+                "which was seen to take this role",
+                "of an account that was seen to take this role",
+            ),
+            Standing::Known => one_of("which is known here", "of an account that is known here"),
+            Standing::Stranger => one_of(
+                "which no role here was known to trust",
+                "of an account that no role here was known to trust",
+            ),
         })
     }
 
+    /// Whether somebody of an account was let in before.
+    fn knew_some_of(&self, account: AccountId) -> bool {
+        self.old.iter().any(|old| old.who.account() == Some(account))
+    }
+
+    /// Somebody of whom nothing is known. A role that is made for a vendor, as vendors ask for
+    /// it, opens nothing yet; to let one into a role that is there an intruder would choose an
+    /// ExternalId too.
+    fn of_stranger(&self, door: &Door) -> (Severity, &'static str) {
+        let proves = door.demands(Guard::ExternalId) || door.demands(Guard::Organisation);
+        match self.before {
+            Before::Nothing if proves => (Severity::Low, "made for a new account"),
+            _ if proves => (Severity::Medium, "opened to a new account"),
+            _ => (Severity::High, "opened to a new account"),
+        }
+    }
+
     fn of_account(&self, door: &Door, account: AccountId) -> Option<(Severity, &'static str)> {
-        let knew_some = self.old.iter().any(|old| old.who.account() == Some(account));
+        let knew_some = self.knew_some_of(account);
         if knew_some && !door.who.is_one() {
             return Some((Severity::Medium, "opened to a whole account"));
         }
@@ -173,15 +265,12 @@ impl Comparison<'_> {
         match (self.world.standing)(account) {
             _ if knew_some => self.low_if_changed("opened to another principal outside"),
             Standing::Ours => self.low_if_changed("opened to another account of ours"),
+            Standing::Declared | Standing::Regular => {
+                self.low_if_changed("opened to an account that takes it")
+            }
             Standing::Known if proves => Some((Severity::Low, "opened to a known account")),
             Standing::Known => Some((Severity::Medium, "opened to a known account")),
-            // A role that is made for a vendor, as vendors ask for it, opens nothing yet; to let one
-            // into a role that is there an intruder would choose an ExternalId too.
-            Standing::Stranger if proves && matches!(self.before, Before::Nothing) => {
-                Some((Severity::Low, "made for a new account"))
-            }
-            Standing::Stranger if proves => Some((Severity::Medium, "opened to a new account")),
-            Standing::Stranger => Some((Severity::High, "opened to a new account")),
+            Standing::Stranger => Some(self.of_stranger(door)),
         }
     }
 
@@ -207,18 +296,27 @@ impl Comparison<'_> {
     /// A demand that is no longer made of those who come through a door.
     fn lost(&self, door: &Door, demand: &Demand) -> Difference {
         let who = door.who.display();
-        let instead = door.demands.iter().find(|it| it.is_about(demand));
+        let about = door.demands.iter().filter(|it| it.is_about(demand));
+        let instead = about.rev().max_by_key(|it| it.strictness);
         let words = match instead {
-            Some(new) if demand.guard == Guard::Mfa && new.strictness == Strictness::IfPresent => {
+            Some(new) if demand.guard == Guard::Mfa && new.strictness < demand.strictness => {
                 format!(
                     "{who} needs MFA only where the request tells of it, so a long-term key needs none"
                 )
+            }
+            Some(new) if demand.max_age().is_some() && new.max_age().is_none() => {
+                format!("{who} needs MFA of any age instead of {}", demand.display())
             }
             Some(new) if new.strictness < demand.strictness => {
                 format!("{who} needs {} only where the request has it", demand.display())
             }
             Some(new) => format!("{who} needs {} instead of {}", new.display(), demand.display()),
-            None => format!("{who} no longer needs {}", demand.display()),
+            None if self.old.iter().any(|it| it.who.covers(&door.who)) => {
+                format!("{who} no longer needs {}", demand.display())
+            }
+            None => {
+                format!("{who} does not need {}, as others of its account do", demand.display())
+            }
         };
         let is_replaced = instead.is_some_and(|new| new.narrows() && !new.takes_some_of(demand));
         match self.cost(door, demand, instead, is_replaced) {
@@ -237,12 +335,13 @@ impl Comparison<'_> {
     ) -> Option<(Severity, &'static str)> {
         // What keeps nobody out is no loss.
         if !demand.narrows() && demand.guard != Guard::Deny && !demand.test.is_negated() {
-            return (demand.guard == Guard::Mfa).then_some((Severity::Low, "asks for MFA no more"));
+            let phrase = if instead.is_some() { LONGER } else { "asks for MFA no more" };
+            return (demand.guard == Guard::Mfa).then_some((Severity::Low, phrase));
         }
         let narrows = instead.is_some_and(Demand::narrows);
         let outside = door.who.account().is_none_or(|it| Some(it) != self.world.role_account);
         let exposed = match &door.who {
-            Who::Anybody | Who::AnybodyBut(_) => Some(anybody(door)),
+            Who::Anybody | Who::AnybodyBut(_) | Who::AnyProvider(_) => Some(anybody(door)),
             Who::Arn(_) if door.who.account().is_none() && !door.demands(Guard::Organisation) => {
                 Some((Severity::Critical, "opened to every account"))
             }
@@ -256,11 +355,14 @@ impl Comparison<'_> {
             _ => None,
         };
         let of_guard = match demand.guard {
-            Guard::ExternalId if is_replaced => Some((Severity::Low, "with another ExternalId")),
+            // Of a pattern nobody can tell whether it takes the old one, too.
+            Guard::ExternalId if is_replaced && !instead.is_some_and(Demand::has_wildcards) => {
+                Some((Severity::Low, "with another ExternalId"))
+            }
             Guard::ExternalId if narrows => Some((Severity::Medium, "with more ExternalIds")),
             Guard::ExternalId if outside => Some((Severity::High, "lost its ExternalId")),
             Guard::ExternalId => Some((Severity::Low, "lost its ExternalId")),
-            Guard::Mfa if narrows => Some((Severity::Low, "with a longer age of MFA")),
+            Guard::Mfa if narrows => Some((Severity::Low, LONGER)),
             Guard::Mfa => Some((Severity::High, "lost its demand for MFA")),
             Guard::Organisation if narrows => Some((Severity::Medium, "with another organisation")),
             // Who is named, and is one of ours, belongs to the organisation anyhow.
@@ -276,6 +378,9 @@ impl Comparison<'_> {
                 Some((Severity::Medium, "opened to more callers"))
             }
             Guard::Deny => Some((Severity::Medium, "lost a Deny")),
+            Guard::Audience if demand.key.ends_with(":amr") => {
+                Some((Severity::Medium, "opened to guests"))
+            }
             Guard::Audience | Guard::Caller | Guard::Session | Guard::Other => {
                 Some((Severity::Low, "lost a condition"))
             }
@@ -306,26 +411,6 @@ impl Comparison<'_> {
         matches!(self.before, Before::Policy(_)).then_some((Severity::Low, phrase))
     }
 
-    /// What a door demands, and by which statement it is open.
-    fn terms(&self, door: &Door) -> String {
-        let demands: Vec<String> = door
-            .demands
-            .iter()
-            .filter(|it| it.narrows() || it.guard == Guard::Deny)
-            .map(Demand::display)
-            .collect();
-        let by = self.after.name_of(door.statement);
-        let doubt = if door.is_unclear { ", which was not understood in full" } else { "" };
-        let mfa = match door.mfa() {
-            MfaDemand::IfPresent => " (of a long-term key no MFA)",
-            MfaDemand::None | MfaDemand::Firm => "",
-        };
-        match demands.as_slice() {
-            [] => format!("without any condition{mfa} by {by}{doubt}"),
-            some => format!("with {}{mfa} by {by}{doubt}", some.join(" and ")),
-        }
-    }
-
     /// Those who are no longer let in.
     fn closed(&self, new: &[Door]) -> Vec<Difference> {
         let gone = self.old.iter().filter(|old| !new.iter().any(|it| it.who.covers(&old.who)));
@@ -333,6 +418,9 @@ impl Comparison<'_> {
             .collect()
     }
 }
+
+/// Where MFA is still demanded, and may be older.
+const LONGER: &str = "with a longer age of MFA";
 
 /// A pattern that takes every user or every role of its account.
 fn names_all(who: &Who) -> bool {
@@ -343,10 +431,18 @@ fn names_all(who: &Who) -> bool {
 
 /// How bad it is to let everybody in on the terms of a door.
 fn anybody(door: &Door) -> (Severity, &'static str) {
-    let by_secret = [Guard::ExternalId, Guard::Address, Guard::Caller];
+    // A name or tag of their own strangers choose.
+    let is_chosen =
+        |it: &Demand| it.key == "aws:username" || it.key.starts_with("aws:principaltag/");
+    let keeps_out = |it: &Demand| match it.guard {
+        Guard::ExternalId | Guard::Address => it.narrows(),
+        Guard::Caller => it.narrows() && !is_chosen(it),
+        Guard::Subject => it.narrows() && matches!(door.who, Who::AnyProvider(_)),
+        _ => false,
+    };
     if door.demands(Guard::Organisation) {
         (Severity::Medium, "opened to a whole organisation")
-    } else if by_secret.iter().any(|it| door.demands(*it)) {
+    } else if door.demands.iter().any(keeps_out) {
         (Severity::High, "opened to everybody on conditions")
     } else {
         (Severity::Critical, "opened to everybody")

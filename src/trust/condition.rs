@@ -72,7 +72,7 @@ impl Condition {
                 Test::String { ignore_case: false, .. } => Answer::No,
                 _ => Answer::CannotTell,
             },
-            (Operand::SecretPattern { fixed: 0, .. }, Known::Secret(_)) => Answer::Yes,
+            (Operand::SecretPattern { takes_all: true, .. }, Known::Secret(_)) => Answer::Yes,
             (Operand::Text(operand), Known::Values(values)) => match values.first() {
                 _ if has_variables && operand.as_str().contains("${") => Answer::CannotTell,
                 Some(value) => fits_text(test, operand.as_str(), value),
@@ -150,7 +150,7 @@ fn boolean(text: &str) -> Option<bool> {
 }
 
 /// A time as RFC 3339, a date, or seconds since 1970.
-fn date(text: &str) -> Option<Timestamp> {
+pub(super) fn date(text: &str) -> Option<Timestamp> {
     let seconds = || Timestamp::from_second(text.parse().ok()?).ok();
     let day = || {
         let day: jiff::civil::Date = text.parse().ok()?;

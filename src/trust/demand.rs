@@ -6,7 +6,7 @@ use super::condition::Condition;
 use super::operand::Operand;
 use super::operator::{Operator, Relation, Test};
 use super::principal::host_of;
-use crate::text::inline;
+use crate::text::{inline, listed};
 
 /// What a demand protects by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -43,18 +43,20 @@ impl Guard {
         match key {
             "sts:externalid" => Self::ExternalId,
             "aws:multifactorauthpresent" | "aws:multifactorauthage" => Self::Mfa,
-            "aws:principalorgid" | "aws:principalorgpaths" => Self::Organisation,
+            "aws:principalorgid"
+            | "aws:principalorgpaths"
+            | "aws:resourceorgid"
+            | "aws:resourceorgpaths"
+            | "aws:resourceaccount" => Self::Organisation,
             "aws:sourceip" | "aws:vpcsourceip" | "aws:sourcevpc" | "aws:sourcevpce"
             | "aws:sourcevpcarn" | "aws:vpceaccount" | "aws:vpceorgid" => Self::Address,
             "aws:sourceaccount" | "aws:sourcearn" | "aws:sourceorgid" | "aws:sourceorgpaths" => {
                 Self::Source
             }
             "sts:rolesessionname" | "sts:sourceidentity" | "aws:sourceidentity" => Self::Session,
-            "aws:principalarn"
-            | "aws:principalaccount"
-            | "aws:userid"
-            | "aws:username"
-            | "aws:principaltype" => Self::Caller,
+            "aws:principalarn" | "aws:principalaccount" | "aws:userid" | "aws:username" => {
+                Self::Caller
+            }
             _ if key.starts_with("aws:principaltag/") => Self::Caller,
             _ if key.starts_with("aws:") || key.starts_with("sts:") => Self::Other,
             // Claims of identity providers: `token.actions.githubusercontent.com:sub`.
@@ -172,14 +174,6 @@ impl Demand {
         Some(Self { guard, key: key.to_owned(), test, strictness, operands })
     }
 
-    /// Whether it keeps anybody out: it is firm, and not against a pattern that takes all.
-    #[must_use]
-    pub fn narrows(&self) -> bool {
-        let is_open = self.takes_patterns() && self.operands.iter().any(Operand::is_open);
-        let excludes = self.test.is_negated();
-        self.strictness == Strictness::Firm && !is_open && !excludes && !self.operands.is_empty()
-    }
-
     /// Whether `*` and `?` in its values are wildcards.
     #[must_use]
     pub fn takes_patterns(&self) -> bool {
@@ -196,7 +190,9 @@ impl Demand {
             return false;
         }
         if self.guard == Guard::Mfa {
-            return true;
+            // Any proof of a second factor is as good as another, but for its age.
+            let Some(oldest) = other.max_age() else { return true };
+            return self.max_age().is_some_and(|mine| mine <= oldest);
         }
         if self.key != other.key {
             return false;
@@ -246,26 +242,64 @@ impl Demand {
         }
     }
 
+    /// Whether it says which users, roles or accounts it is met by.
+    #[must_use]
+    pub fn names_callers(&self) -> bool {
+        let is_name = matches!(self.key.as_str(), "aws:principalarn" | "aws:principalaccount");
+        let is_positive = matches!(
+            self.test,
+            Test::String { negated: false, .. } | Test::Arn { negated: false, .. }
+        );
+        is_name && is_positive && self.strictness == Strictness::Firm
+    }
+
+    /// Whether it says that callers are of the account that the role is in.
+    #[must_use]
+    pub fn names_own_account(&self) -> bool {
+        let is_own = |it: &Operand| {
+            it.as_text().is_some_and(|it| it.eq_ignore_ascii_case("${aws:ResourceAccount}"))
+        };
+        self.key == "aws:principalaccount" && self.names_callers() && {
+            !self.operands.is_empty() && self.operands.iter().all(is_own)
+        }
+    }
+
+    /// Whether some value of it is a pattern.
+    #[must_use]
+    pub fn has_wildcards(&self) -> bool {
+        self.takes_patterns() && self.operands.iter().any(Operand::has_wildcards)
+    }
+
+    /// How many seconds ago the second factor may have been used, where that is limited.
+    #[must_use]
+    pub fn max_age(&self) -> Option<f64> {
+        let Test::Numeric(Relation::Less | Relation::AtMost) = self.test else { return None };
+        let bounds = self.operands.iter().filter_map(|it| it.as_text()?.parse::<f64>().ok());
+        bounds.filter(|_| self.guard == Guard::Mfa).max_by(f64::total_cmp)
+    }
+
     /// Whether it is about the same thing as another, with other values or otherwise meant.
     #[must_use]
     pub fn is_about(&self, other: &Self) -> bool {
-        self.guard == other.guard && (self.key == other.key || self.guard == Guard::Mfa)
+        let is_one_thing = matches!(self.guard, Guard::Mfa | Guard::Organisation);
+        self.guard == other.guard && (self.key == other.key || is_one_thing)
     }
 
     /// The demand in words: `an ExternalId (sha256:1f2e3d4c)`.
     #[must_use]
     pub fn display(&self) -> String {
         let values: Vec<String> = self.operands.iter().map(Operand::display).collect();
-        let values = values.join(" or ");
+        let values = listed(&values, "or");
         let key = match self.key.rsplit_once(':') {
             Some((provider, claim)) => format!("{}:{}", inline(host_of(provider)), inline(claim)),
             None => inline(&self.key),
         };
         let words = self.guard.words();
-        match self.guard {
-            Guard::Mfa => words.to_owned(),
-            Guard::Deny => words.to_owned(),
-            Guard::ExternalId => format!("{words} ({values})"),
+        match (self.guard, self.max_age()) {
+            (Guard::Mfa, Some(age)) => format!("{words} not older than {age} seconds"),
+            (Guard::Mfa | Guard::Deny, _) => words.to_owned(),
+            _ if self.test == Test::Null => format!("{words} (some {key})"),
+            (Guard::ExternalId, _) => format!("{words} ({values})"),
             _ if self.test.is_negated() => format!("{words} ({key} other than {values})"),
             _ => format!("{words} ({key} {values})"),
         }

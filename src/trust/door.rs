@@ -1,13 +1,16 @@
 //! Doors: whom the statements of a policy let in, and what they demand of them.
 
+use jiff::Timestamp;
+
+use super::condition::{Condition, date};
 use super::demand::{Demand, Guard, MfaDemand, Strictness};
 use super::operand::Operand;
-use super::operator::Test;
+use super::operator::{Relation, Test};
 use super::principal::{ArnParts, Principals, Trusted, account_of, host_of};
 use super::{Ask, Effect, Statement, TrustPolicy};
 use crate::glob::Glob;
 use crate::id::{AccountId, UniqueId};
-use crate::text::{Text, inline};
+use crate::text::{Text, inline, listed};
 
 /// Somebody that a statement lets in.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,12 +36,15 @@ pub enum Who {
     Account(AccountId),
     /// A user, role or session, or several by a pattern.
     Arn(Text),
-    /// A user or role that was deleted: nobody.
-    Gone(UniqueId),
+    /// A user or role of which only the unique id is told, and not the account. IAM takes it in a
+    /// request, and writes it itself in place of a principal that was deleted.
+    Id(UniqueId),
     /// A service.
     Service(Text),
     /// An identity provider's people or workloads.
     Federated(Text),
+    /// The people or workloads of whatever identity provider: `*` where only they can call.
+    AnyProvider(Ask),
     /// Somebody written in a way that is not known.
     Other(String),
 }
@@ -54,13 +60,26 @@ pub fn doors(policy: &TrustPolicy) -> Vec<Door> {
         let demands: Vec<Demand> =
             statement.conditions.iter().filter_map(Demand::of_allow).collect();
         for who in Who::of_statement(statement) {
-            if !statement.actions.include(who.ask()) {
+            let is_denied = policy.statements.iter().any(|it| it.denies_all_of(&who));
+            if !statement.actions.include(who.ask()) || is_denied {
                 continue;
             }
-            let mut demands = demands.clone();
-            demands.extend(policy.statements.iter().filter_map(|deny| demand_of(deny, &who)));
+            let denied: Vec<Demand> =
+                policy.statements.iter().filter_map(|deny| demand_of(deny, &who)).collect();
+            // Whoever a `Deny` of all others names is who is left.
+            let names = denied.iter().filter(|it| it.names_callers());
+            let mut left = names.fold(vec![who.clone()], |wide, it| {
+                wide.iter().flat_map(|who| who.narrowed(it)).collect()
+            });
+            left.dedup();
+            let demands: Vec<Demand> = demands.iter().cloned().chain(denied).collect();
             let is_unclear = !statement.notes.is_empty();
-            doors.push(Door { statement: at, who, demands, is_unclear });
+            doors.extend(left.into_iter().map(|who| Door {
+                statement: at,
+                who,
+                demands: demands.clone(),
+                is_unclear,
+            }));
         }
     }
     doors
@@ -76,11 +95,14 @@ fn demand_of(deny: &Statement, who: &Who) -> Option<Demand> {
     if !is_for_some {
         return None;
     }
-    // A caller who is no service meets these; what is for services alone does not bind others.
-    let is_about_services =
-        |key: &str| matches!(key, "aws:principalisawsservice" | "aws:viaawsservice");
-    let conditions: Vec<_> =
-        deny.conditions.iter().filter(|it| !is_about_services(it.key.as_str())).collect();
+    let (of_services, conditions): (Vec<_>, Vec<_>) = deny.conditions.iter().partition(|it| {
+        matches!(it.key.as_str(), "aws:principalisawsservice" | "aws:viaawsservice")
+    });
+    // A caller who is no service meets what spares services; what is for services alone, or may
+    // be, binds nobody else.
+    if !of_services.into_iter().all(spares_services) {
+        return None;
+    }
     let whole = || {
         let unnamed = Statement { sid: None, ..deny.clone() };
         let key = serde_json::to_string(&unnamed).unwrap_or_default();
@@ -93,17 +115,38 @@ fn demand_of(deny: &Statement, who: &Who) -> Option<Demand> {
     }
 }
 
+/// Whether a condition that tells services from others holds for everybody else.
+fn spares_services(condition: &Condition) -> bool {
+    let is_plain = condition.operator.set.is_none() && condition.operator.test == Test::Bool;
+    let is_false = |it: &Operand| it.as_text().is_some_and(|it| it.eq_ignore_ascii_case("false"));
+    is_plain && !condition.operands.is_empty() && condition.operands.iter().all(is_false)
+}
+
+impl Statement {
+    /// Whether it keeps out, whatever they bring with them, all who come through a door.
+    fn denies_all_of(&self, who: &Who) -> bool {
+        let is_plain = self.conditions.is_empty() && self.notes.is_empty();
+        let denies = self.effect == Effect::Deny && self.actions.include(who.ask());
+        is_plain && denies && denied(&self.principals, who).0
+    }
+}
+
 /// Whether a `Deny` is about all, and about some, of those who come through a door.
 fn denied(principals: &Principals, who: &Who) -> (bool, bool) {
     match principals {
         Principals::Only(named) => {
             let named: Vec<Who> = named.iter().map(Who::of).collect();
-            let all = named.iter().any(|it| it.covers(who));
-            (all, all || named.iter().any(|it| who.covers(it)))
+            // A provider of another account is another one, whoever issues its tokens.
+            let includes = |wide: &Who, narrow: &Who| match (wide, narrow) {
+                (Who::Federated(wide), Who::Federated(narrow)) => wide == narrow,
+                _ => wide.covers(narrow),
+            };
+            let all = named.iter().any(|it| includes(it, who));
+            (all, all || named.iter().any(|it| includes(who, it)))
         }
         Principals::AllBut(spared) => {
             let spared: Vec<Who> = spared.iter().map(Who::of).collect();
-            let none_spared = spared.iter().all(|it| !it.covers(who) && !who.covers(it));
+            let none_spared = !spared.iter().any(|it| it.may_share(who));
             (none_spared, !spared.iter().any(|it| it.covers(who)))
         }
     }
@@ -114,6 +157,20 @@ impl Door {
     #[must_use]
     pub fn demands(&self, guard: Guard) -> bool {
         self.demands.iter().any(|it| it.guard == guard && it.narrows())
+    }
+
+    /// Whether it was open until a time, and that has come.
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.demands.iter().any(|it| {
+            let is_end = matches!(it.test, Test::Date(Relation::Less | Relation::AtMost));
+            let ends = it.operands.iter().map(|end| end.as_text().and_then(date));
+            is_end
+                && it.key == "aws:currenttime"
+                && it.strictness == Strictness::Firm
+                && ends.map(|end| end.is_some_and(|end| end < now)).reduce(|a, b| a && b)
+                    == Some(true)
+        })
     }
 
     /// How strictly MFA is demanded.
@@ -128,6 +185,28 @@ impl Door {
     }
 }
 
+impl Door {
+    /// What is demanded of those who come through, and by which statement they do.
+    #[must_use]
+    pub fn terms(&self, policy: &TrustPolicy) -> String {
+        let matters =
+            |it: &&Demand| it.narrows() || it.guard == Guard::Deny || it.test.is_negated();
+        let demands: Vec<String> =
+            self.demands.iter().filter(matters).map(Demand::display).collect();
+        let with = match demands.as_slice() {
+            [] if self.demands.is_empty() => "without any condition".to_owned(),
+            [] => "without a condition that keeps anybody out".to_owned(),
+            some => format!("with {}", listed(some, "and")),
+        };
+        let mfa = match self.mfa() {
+            MfaDemand::IfPresent => " (of a long-term key no MFA)",
+            MfaDemand::None | MfaDemand::Firm => "",
+        };
+        let doubt = if self.is_unclear { ", which was not understood in full" } else { "" };
+        format!("{with}{mfa} by {}{doubt}", policy.name_of(self.statement))
+    }
+}
+
 impl Who {
     /// The principal alone.
     #[must_use]
@@ -136,7 +215,7 @@ impl Who {
             Trusted::Anybody => Self::Anybody,
             Trusted::Account(account) => Self::Account(*account),
             Trusted::Arn(arn) => Self::Arn(arn.clone()),
-            Trusted::Id(id) => Self::Gone(id.clone()),
+            Trusted::Id(id) => Self::Id(id.clone()),
             Trusted::Service(name) => Self::Service(name.clone()),
             Trusted::Federated(provider) => Self::Federated(provider.clone()),
             Trusted::Other { .. } => Self::Other(trusted.display()),
@@ -148,55 +227,15 @@ impl Who {
             Principals::Only(named) => named.iter().map(Self::of).collect(),
             Principals::AllBut(spared) => vec![Self::AnybodyBut(spared.clone())],
         };
-        let narrowing = statement.conditions.iter().filter_map(|it| {
-            let firm = !it.operator.holds_without_key() && it.operator.set.is_none();
-            let test = &it.operator.test;
-            let positive = matches!(test, Test::String { .. } | Test::Arn { .. });
-            let names = matches!(it.key.as_str(), "aws:principalarn" | "aws:principalaccount");
-            (firm && positive && names).then_some(it.operands.as_slice())
-        });
-        narrowing
-            .fold(wide, |wide, names| wide.iter().flat_map(|who| who.narrowed(names)).collect())
-    }
-
-    /// Those of these who bear one of the names: ARNs, patterns of them, or accounts.
-    fn narrowed(&self, names: &[Operand]) -> Vec<Self> {
-        let by_name = |name: &Operand| {
-            let name = name.as_text()?;
-            match (self, name.parse::<AccountId>()) {
-                (Self::Account(own), Ok(account)) if *own != account => None,
-                (Self::Arn(arn), Ok(account)) => {
-                    (account_of(arn.as_str()) == Some(account)).then(|| self.clone())
-                }
-                (_, Ok(account)) => Some(Self::Account(account)),
-                (Self::Account(own), Err(_)) => Self::pattern_in(*own, name),
-                (Self::Arn(arn), Err(_)) => {
-                    Glob::new(name).matches(arn.as_str()).then(|| self.clone())
-                }
-                (_, Err(_)) => Some(Self::Arn(Text::clip(name))),
-            }
-        };
-        match self {
-            Self::Anybody | Self::AnybodyBut(_) | Self::Account(_) | Self::Arn(_) => {
-                if names.iter().any(|it| it.as_text().is_none_or(|it| it.contains("${"))) {
-                    return vec![self.clone()];
-                }
-                names.iter().filter_map(by_name).collect()
-            }
-            _ => vec![self.clone()],
+        let is_wide = |it: &Self| matches!(it, Self::Anybody | Self::AnybodyBut(_));
+        if wide.iter().any(is_wide) && !statement.actions.include(Ask::AssumeRole) {
+            let asks = [Ask::WithSaml, Ask::WithWebIdentity].into_iter();
+            let asks = asks.filter(|ask| statement.actions.include(*ask));
+            return wide.iter().cloned().chain(asks.map(Self::AnyProvider)).collect();
         }
-    }
-
-    /// A pattern for those of one account.
-    fn pattern_in(account: AccountId, pattern: &str) -> Option<Self> {
-        let Some(parts) = ArnParts::of(pattern) else {
-            return Some(Self::Account(account)).filter(|_| pattern.contains('*'));
-        };
-        if !Glob::new(parts.account).matches(&account.to_string()) {
-            return None;
-        }
-        let head = pattern.split(':').take(4).collect::<Vec<_>>().join(":");
-        Some(Self::Arn(Text::clip(&format!("{head}:{account}:{}", parts.resource))))
+        let narrowing = statement.conditions.iter().filter(|it| it.operator.set.is_none());
+        let names = narrowing.filter_map(Demand::of_allow).filter(Demand::names_callers);
+        names.fold(wide, |wide, it| wide.iter().flat_map(|who| who.narrowed(&it)).collect())
     }
 
     /// The call that they make.
@@ -207,6 +246,7 @@ impl Who {
                 Ask::WithSaml
             }
             Self::Federated(_) => Ask::WithWebIdentity,
+            Self::AnyProvider(ask) => *ask,
             _ => Ask::AssumeRole,
         }
     }
@@ -224,7 +264,11 @@ impl Who {
     /// Whether it is one principal rather than many.
     #[must_use]
     pub fn is_one(&self) -> bool {
-        matches!(self, Self::Arn(arn) if !arn.as_str().contains(['*', '?']))
+        match self {
+            Self::Arn(arn) => !arn.as_str().contains(['*', '?']),
+            Self::Id(_) => true,
+            _ => false,
+        }
     }
 
     /// Whether everybody of `other` is certainly among these.
@@ -235,7 +279,7 @@ impl Who {
         }
         let is_aws = matches!(
             other,
-            Self::Anybody | Self::AnybodyBut(_) | Self::Account(_) | Self::Arn(_) | Self::Gone(_)
+            Self::Anybody | Self::AnybodyBut(_) | Self::Account(_) | Self::Arn(_) | Self::Id(_)
         );
         match (self, other) {
             (Self::Anybody, _) => is_aws,
@@ -243,8 +287,7 @@ impl Who {
                 mine.iter().all(|it| theirs.contains(it))
             }
             (Self::AnybodyBut(spared), Self::Account(_) | Self::Arn(_)) => {
-                let spared = spared.iter().map(Self::of);
-                spared.into_iter().all(|it| !it.covers(other) && !other.covers(&it))
+                !spared.iter().map(Self::of).any(|it| it.may_share(other))
             }
             (Self::Account(account), Self::Arn(_)) => other.account() == Some(*account),
             (Self::Arn(wide), Self::Arn(narrow)) => {
@@ -254,7 +297,24 @@ impl Who {
             (Self::Federated(wide), Self::Federated(narrow)) => {
                 host_of(wide.as_str()) == host_of(narrow.as_str())
             }
+            (Self::AnyProvider(ask), Self::Federated(_)) => *ask == other.ask(),
             _ => false,
+        }
+    }
+
+    /// Whether somebody may be among these and among `other`: of an id nobody knows whose it is.
+    fn may_share(&self, other: &Self) -> bool {
+        let is_of_account = |it: &Self| {
+            matches!(it, Self::AnybodyBut(_) | Self::Account(_) | Self::Arn(_) | Self::Other(_))
+        };
+        match (self, other) {
+            (Self::Id(_), it) | (it, Self::Id(_)) if is_of_account(it) => true,
+            (Self::AnybodyBut(spared), it) | (it, Self::AnybodyBut(spared))
+                if is_of_account(it) =>
+            {
+                !spared.iter().map(Self::of).any(|spared| spared.covers(it))
+            }
+            _ => self.covers(other) || other.covers(self),
         }
     }
 
@@ -265,16 +325,19 @@ impl Who {
             Self::Anybody => "anybody".to_owned(),
             Self::AnybodyBut(spared) => {
                 let spared: Vec<String> = spared.iter().map(Trusted::display).collect();
-                format!("anybody but {}", spared.join(" and "))
+                format!("anybody but {}", listed(&spared, "and"))
             }
             Self::Account(account) => format!("the whole account {account}"),
             Self::Arn(arn) if self.is_one() => inline(arn.as_str()),
+            Self::Arn(arn) if arn.as_str() == "*" => "anybody".to_owned(),
             Self::Arn(arn) => format!("everybody like {}", inline(arn.as_str())),
-            Self::Gone(id) => format!("{id}, which was deleted"),
+            Self::Id(id) => format!("the unique id {id}"),
             Self::Service(name) => format!("the service {}", inline(name.as_str())),
             Self::Federated(provider) => {
                 format!("the identity provider {}", inline(host_of(provider.as_str())))
             }
+            Self::AnyProvider(Ask::WithSaml) => "anybody of any SAML provider".to_owned(),
+            Self::AnyProvider(_) => "anybody of any identity provider".to_owned(),
             Self::Other(other) => other.clone(),
         }
     }
@@ -282,7 +345,7 @@ impl Who {
 
 /// Whether an ARN is that of a session of a role. Only names can be compared: a session's ARN
 /// does not have the role's path.
-fn is_session_of(session: &str, role: &str) -> bool {
+pub(super) fn is_session_of(session: &str, role: &str) -> bool {
     let name = |resource: &str, kind: &str| {
         let rest = resource.strip_prefix(kind)?.to_owned();
         Some(rest)

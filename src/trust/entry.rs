@@ -12,7 +12,7 @@ use super::{Request, TrustPolicy, is_understood};
 use crate::event::{Assumption, Principal};
 use crate::glob::Glob;
 use crate::id::RoleArn;
-use crate::text::Text;
+use crate::text::{Text, listed};
 
 /// How closely a policy names a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,7 +93,10 @@ impl Entry {
         let mfa = admission.possible.iter().flat_map(|it| of(*it)).map(Door::mfa).min();
         let statements = admission.statements.iter().map(|it| {
             let who: Vec<String> = of(*it).map(|door| door.who.display()).collect();
-            format!("{}, which lets in {}", policy.name_of(*it), who.join(" and "))
+            match policy.name_of(*it) {
+                name if who.is_empty() => name,
+                name => format!("{name}, which lets in {}", listed(&who, "and")),
+            }
         });
         let is_own = version.writer.is_some() && version.writer == request.caller.key();
         Self {
@@ -183,7 +186,8 @@ impl Who {
                 };
             }
             Self::Arn(arn) => Trusted::Arn(arn.clone()),
-            Self::Gone(id) => Trusted::Id(id.clone()),
+            Self::Id(id) => Trusted::Id(id.clone()),
+            Self::AnyProvider(_) => Trusted::Anybody,
             Self::Service(name) => Trusted::Service(name.clone()),
             Self::Federated(provider) => Trusted::Federated(provider.clone()),
             Self::Other(_) => return Answer::CannotTell,

@@ -16,7 +16,7 @@ use super::TrustPolicy;
 use crate::event::{PrincipalKey, TrustChange};
 use crate::id::{AccountId, RoleArn, UniqueId};
 use crate::severity::Severity;
-use crate::text::Text;
+use crate::text::{Text, escape_controls};
 
 /// How long IAM takes at most until a changed policy is enforced everywhere. It says "seconds";
 /// minutes were seen.
@@ -32,7 +32,8 @@ impl RoleKey {
     /// The key of a role.
     #[must_use]
     pub fn new(account: AccountId, name: &str) -> Self {
-        Self(format!("{account}/{}", name.to_lowercase()).into())
+        let name = if name.is_ascii() { name.to_ascii_lowercase() } else { name.to_lowercase() };
+        Self(format!("{account}/{name}").into())
     }
 
     /// The key of a role by its ARN.
@@ -41,17 +42,31 @@ impl RoleKey {
         Some(Self::new(arn.account()?, arn.name()))
     }
 
-    /// The key of the role that a call wrote or deleted.
+    /// The key of the role whose trust was changed. What is written of a role that the record
+    /// does not name is nobody's.
     #[must_use]
-    pub fn written_by(it: &TrustChange) -> Option<Self> {
+    pub fn of_change(it: &TrustChange) -> Option<Self> {
         let account = it.role.as_ref().and_then(RoleArn::account).or(it.call.account)?;
-        Some(Self::new(account, it.role_name.as_str()))
+        let name = Some(it.role_name.as_str()).filter(|it| !it.is_empty())?;
+        Some(Self::new(account, name))
     }
 
     /// The key as text: `111122223333/deploy`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The role's name, in lower case.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.split_once('/').map_or(&self.0, |(_, name)| name)
+    }
+}
+
+impl fmt::Display for RoleKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&escape_controls(&self.0))
     }
 }
 
@@ -212,7 +227,9 @@ impl History {
     #[must_use]
     pub fn time_before(&self, moment: &Moment) -> Option<Timestamp> {
         let mut earlier = self.versions.range(..moment).rev();
-        earlier.find(|(_, it)| it.policy().is_some()).map(|(at, _)| at.time)
+        let kept = earlier.find(|(_, it)| it.policy().is_some()).map(|(at, _)| at.time);
+        let clean = self.clean.as_ref().filter(|(at, _)| at < moment);
+        kept.or_else(|| clean.map(|(at, _)| at.time))
     }
 
     /// The last policy before a moment that raised no alert.
@@ -221,12 +238,20 @@ impl History {
         self.clean.as_ref().filter(|(at, _)| at < moment).map(|(_, version)| version)
     }
 
-    /// The last policy written before a moment, deletions apart: what a role that is made again
-    /// is compared with.
+    /// The last policy written before a moment, deletions and what could not be read apart: what
+    /// a role that is made again is compared with.
     #[must_use]
     pub fn policy_before(&self, moment: &Moment) -> Option<&Version> {
         let mut earlier = self.versions.range(..moment).rev().map(|(_, version)| version);
-        earlier.find(|it| it.policy().is_some())
+        earlier.find(|it| it.policy().is_some()).or_else(|| self.clean_before(moment))
+    }
+
+    /// Whether the role was deleted since the last policy before a moment.
+    #[must_use]
+    pub fn was_deleted_before(&self, moment: &Moment) -> bool {
+        let earlier = self.versions.range(..moment).rev().map(|(_, version)| &version.content);
+        let mut since = earlier.take_while(|it| !matches!(it, Content::Policy(_)));
+        since.any(|it| *it == Content::Deleted)
     }
 
     /// The versions that may have been in force at a time, the likeliest first: the last one

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::glob::Glob;
 use crate::id::ExternalId;
-use crate::text::{Text, inline};
+use crate::text::{Text, inline, plural};
 
 /// One value of a condition.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -23,8 +23,11 @@ pub enum Operand {
         /// The SHA-256 of the pattern.
         #[serde(with = "hex_digits")]
         hash: ExternalId,
-        /// Characters in it that are no wildcards: 0 is a pattern that takes anything.
+        /// Characters in it that neither wildcards nor variables stand for.
         fixed: u32,
+        /// Whether it takes any value.
+        #[serde(default, skip_serializing_if = "is_false")]
+        takes_all: bool,
     },
     /// Something that is no value at all, such as an object.
     Unreadable,
@@ -40,9 +43,11 @@ impl Operand {
         if !has_wildcards && !has_a_variable {
             return Self::Secret(ExternalId::hash(clear));
         }
-        let fixed = clear.chars().filter(|c| !matches!(c, '*' | '?')).count();
+        let rest = if has_variables { without_variables(clear) } else { clear.to_owned() };
+        let fixed = rest.chars().filter(|c| !(is_pattern && matches!(c, '*' | '?'))).count();
         let fixed = u32::try_from(fixed).unwrap_or(u32::MAX);
-        Self::SecretPattern { hash: ExternalId::hash(clear), fixed }
+        let takes_all = is_pattern && takes_all(clear);
+        Self::SecretPattern { hash: ExternalId::hash(clear), fixed, takes_all }
     }
 
     /// The text, unless it is a secret or none.
@@ -56,13 +61,20 @@ impl Operand {
 
     /// Whether, as a pattern, it takes any value.
     #[must_use]
-    pub fn is_open(&self) -> bool {
+    pub fn takes_all(&self) -> bool {
         match self {
-            Self::Text(text) => {
-                let text = text.as_str();
-                !text.is_empty() && text.chars().all(|c| matches!(c, '*' | '?'))
-            }
-            Self::SecretPattern { fixed, .. } => *fixed == 0,
+            Self::Text(text) => takes_all(text.as_str()),
+            Self::SecretPattern { takes_all, .. } => *takes_all,
+            Self::Secret(_) | Self::Unreadable => false,
+        }
+    }
+
+    /// Whether, as a pattern, it takes more than one value.
+    #[must_use]
+    pub fn has_wildcards(&self) -> bool {
+        match self {
+            Self::Text(text) => text.as_str().contains(['*', '?']),
+            Self::SecretPattern { .. } => true,
             Self::Secret(_) | Self::Unreadable => false,
         }
     }
@@ -71,8 +83,9 @@ impl Operand {
     /// is a pattern or stands for itself.
     #[must_use]
     pub fn covers(&self, is_pattern: bool, other: &Self, other_is_pattern: bool) -> bool {
+        let other_is_pattern = other_is_pattern && other.has_wildcards();
         let is_same = self == other && (is_pattern || !other_is_pattern);
-        if is_same || (is_pattern && self.is_open()) {
+        if is_same || (is_pattern && self.takes_all()) {
             return true;
         }
         let (Some(wide), Some(narrow)) = (self.as_text(), other.as_text()) else { return false };
@@ -90,13 +103,43 @@ impl Operand {
         match self {
             Self::Text(text) => format!("`{}`", inline(text.as_str())),
             Self::Secret(id) => id.to_string(),
-            Self::SecretPattern { fixed: 0, .. } => "any value".to_owned(),
-            Self::SecretPattern { hash, fixed } => {
-                format!("a pattern with {fixed} fixed characters ({hash})")
+            Self::SecretPattern { takes_all: true, .. } => "any value".to_owned(),
+            Self::SecretPattern { hash, fixed, .. } => {
+                format!(
+                    "a pattern with {} ({hash})",
+                    plural((*fixed).into(), "fixed character", "fixed characters")
+                )
             }
             Self::Unreadable => "something that is no value".to_owned(),
         }
     }
+}
+
+/// Whether a pattern is of wildcards alone, and no value is too short for it: no key of the
+/// language has values of one character.
+fn takes_all(pattern: &str) -> bool {
+    let singles = pattern.chars().filter(|c| *c == '?').count();
+    pattern.contains('*') && singles <= 2 && pattern.chars().all(|c| matches!(c, '*' | '?'))
+}
+
+/// The text with its variables taken out.
+fn without_variables(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        kept.push_str(before);
+        let Some((_, after)) = after.split_once('}') else {
+            rest = "";
+            break;
+        };
+        rest = after;
+    }
+    kept + rest
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_false(it: &bool) -> bool {
+    !it
 }
 
 /// An address, or a block of them.

@@ -27,7 +27,7 @@ pub enum Trusted {
     Account(AccountId),
     /// A user, a role, a role's session or a federated user.
     Arn(Text),
-    /// The unique id that AWS leaves of a user or role that was deleted.
+    /// A unique id. AWS leaves it of a user or role that was deleted, and takes it in a request.
     Id(UniqueId),
     /// An AWS service.
     Service(Text),
@@ -126,7 +126,7 @@ impl Trusted {
             Self::Anybody => "anybody".to_owned(),
             Self::Account(account) => format!("the whole account {account}"),
             Self::Arn(arn) => inline(arn.as_str()),
-            Self::Id(id) => format!("{id} (deleted)"),
+            Self::Id(id) => format!("the unique id {id}"),
             Self::Service(name) => format!("the service {}", inline(name.as_str())),
             Self::Federated(provider) => {
                 format!("the identity provider {}", inline(provider.as_str()))
@@ -155,9 +155,11 @@ impl<'a> ArnParts<'a> {
     }
 }
 
-/// The account of an ARN, where that part is no pattern.
+/// The account of an ARN, where that part is no pattern. A `*` before it may stand for another
+/// account and all that follows it.
 pub(super) fn account_of(arn: &str) -> Option<AccountId> {
-    ArnParts::of(arn)?.account.parse().ok()
+    let is_fixed = arn.split(':').take(4).all(|part| !part.contains(['*', '?']));
+    ArnParts::of(arn).filter(|_| is_fixed)?.account.parse().ok()
 }
 
 /// Services and people of an identity provider come with principals of their own kinds; whether

@@ -8,11 +8,12 @@ use std::collections::HashSet;
 use super::action::Actions;
 use super::condition::Condition;
 use super::json::Json;
+use super::keys;
 use super::operand::Operand;
 use super::operator::{Operator, Test};
 use super::principal::{Principals, Trusted};
 use super::{Effect, Statement, TrustPolicy};
-use crate::text::{Text, inline};
+use crate::text::{Text, inline, url_decoded};
 
 /// Bytes of a document that are read. IAM lets a trust policy have 2,048 characters, 8,192 by
 /// a raised quota, white space not counted.
@@ -77,11 +78,11 @@ impl Notes {
     }
 }
 
-fn note_doubles(members: &[(String, Json)], notes: &mut Notes) {
+fn note_doubles(members: &[(String, Json)], shown: impl Fn(&str) -> String, notes: &mut Notes) {
     let mut seen = HashSet::new();
     for (name, _) in members {
         if !seen.insert(name.to_ascii_lowercase()) {
-            notes.add(&format!("`{}` is there twice", inline(name)));
+            notes.add(&format!("`{}` is there twice", inline(&shown(name))));
         }
     }
 }
@@ -100,7 +101,7 @@ struct Members(Vec<(String, Json)>);
 
 impl Members {
     fn of(members: Vec<(String, Json)>, notes: &mut Notes) -> Self {
-        note_doubles(&members, notes);
+        note_doubles(&members, str::to_owned, notes);
         Self(members)
     }
 
@@ -193,7 +194,7 @@ fn trusted(json: &Json, notes: &mut Notes) -> Vec<Trusted> {
             return found;
         }
     };
-    note_doubles(kinds, notes);
+    note_doubles(kinds, str::to_owned, notes);
     for (kind, values) in capped(kinds, "the principal", notes) {
         for value in texts(values, "a principal", notes) {
             let principal = match kind.to_ascii_lowercase().as_str() {
@@ -220,57 +221,76 @@ fn conditions(json: &Json, has_variables: bool, notes: &mut Notes) -> Vec<Condit
         notes.add(&format!("the condition is {}", json.kind()));
         return found;
     };
-    note_doubles(operators, notes);
-    for (name, keys) in capped(operators, "the condition", notes) {
-        let operator = Operator::read(name);
+    note_doubles(operators, |name| keys::operator(name).name(), notes);
+    for (name, members) in capped(operators, "the condition", notes) {
+        let is_about_id = keys::smells(name);
+        let operator = keys::operator(name);
+        let name = operator.name();
         if let Test::Unknown(_) = operator.test {
-            notes.add(&format!("the operator `{}` is not known", inline(name)));
+            notes.add(&format!("the operator `{}` is not known", inline(&name)));
         }
-        let Json::Object(keys) = keys else {
-            notes.add(&format!("`{}` holds {} where keys belong", inline(name), keys.kind()));
+        let Json::Object(members) = members else {
+            let kind = members.kind();
+            notes.add(&format!("`{}` holds {kind} where keys belong", inline(&name)));
             continue;
         };
-        note_doubles(keys, notes);
-        for (key, values) in capped(keys, "a condition", notes) {
-            found.push(condition(operator.clone(), key, values, has_variables, notes));
+        note_doubles(members, |key| keys::key(&key.to_lowercase()), notes);
+        for (key, values) in capped(members, "a condition", notes) {
+            let reader = Reader { operator: operator.clone(), is_about_id, has_variables };
+            found.push(reader.condition(key, values, notes));
         }
     }
     found
 }
 
-fn condition(
+/// What there is to know for reading one condition.
+struct Reader {
     operator: Operator,
-    key: &str,
-    values: &Json,
+    /// Whether what stands in the operator's place is a word for ExternalIds.
+    is_about_id: bool,
     has_variables: bool,
-    notes: &mut Notes,
-) -> Condition {
-    let key = key.to_lowercase();
-    let is_secret = key == "sts:externalid";
-    // Of an unknown operator nobody knows whether it takes patterns.
-    let is_pattern = matches!(operator.test, Test::String { like: true, .. } | Test::Unknown(_));
-    let mut operands: Vec<Operand> = Vec::new();
-    for value in capped(values.items(), "a list of values", notes) {
-        let operand = match text(value) {
-            Some(clear) if is_secret && operator.test != Test::Null => {
-                Operand::secret(&clear, is_pattern, has_variables)
+}
+
+impl Reader {
+    fn condition(self, key: &str, values: &Json, notes: &mut Notes) -> Condition {
+        let Self { operator, is_about_id, has_variables } = self;
+        let key = key.to_lowercase();
+        let is_swapped = is_about_id
+            || values.items().iter().any(|it| text(it).is_some_and(|it| keys::smells(&it)));
+        let is_public = keys::is_public(&key) && !is_swapped;
+        let key = if is_swapped { keys::shown(&key) } else { keys::key(&key) };
+        // Of an unknown operator nobody knows whether it takes patterns.
+        let is_pattern =
+            matches!(operator.test, Test::String { like: true, .. } | Test::Unknown(_));
+        let mut operands: Vec<Operand> = Vec::new();
+        for value in capped(values.items(), "a list of values", notes) {
+            let operand = match text(value) {
+                Some(clear) if !is_public && !is_flag(&operator, &clear) => {
+                    Operand::secret(&clear, is_pattern, has_variables)
+                }
+                Some(text) if text.len() <= Text::MAX_BYTES => Operand::Text(Text::clip(&text)),
+                Some(_) => {
+                    notes.add(&format!("a value of `{}` is too long to keep", inline(&key)));
+                    Operand::Unreadable
+                }
+                None => {
+                    let kind = value.kind();
+                    notes.add(&format!("a value of `{}` is {kind}", inline(&key)));
+                    Operand::Unreadable
+                }
+            };
+            if !operands.contains(&operand) {
+                operands.push(operand);
             }
-            Some(text) if text.len() <= Text::MAX_BYTES => Operand::Text(Text::clip(&text)),
-            Some(_) => {
-                notes.add(&format!("a value of `{}` is too long to keep", inline(&key)));
-                Operand::Unreadable
-            }
-            None => {
-                let kind = value.kind();
-                notes.add(&format!("a value of `{}` is {kind}", inline(&key)));
-                Operand::Unreadable
-            }
-        };
-        if !operands.contains(&operand) {
-            operands.push(operand);
         }
+        Condition { operator, key: Text::clip(&key), operands }
     }
-    Condition { operator, key: Text::clip(&key), operands }
+}
+
+/// Whether a value is no more than the `true` or `false` that its operator asks for.
+fn is_flag(operator: &Operator, value: &str) -> bool {
+    let is = |word: &str| value.eq_ignore_ascii_case(word);
+    matches!(operator.test, Test::Null | Test::Bool) && (is("true") || is("false"))
 }
 
 /// The texts of a list, or the one text that stands for a list of one.
@@ -296,21 +316,4 @@ fn text(json: &Json) -> Option<String> {
         Json::Bool(it) => Some(it.to_string()),
         Json::Null | Json::List(_) | Json::Object(_) => None,
     }
-}
-
-fn url_decoded(text: &str) -> Option<String> {
-    let mut bytes = text.bytes();
-    let mut decoded = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'%' => {
-                let digits = [bytes.next()?, bytes.next()?];
-                let digits = std::str::from_utf8(&digits).ok().filter(|it| !it.contains('+'))?;
-                decoded.push(u8::from_str_radix(digits, 16).ok()?);
-            }
-            b'+' => decoded.push(b' '),
-            plain => decoded.push(plain),
-        }
-    }
-    String::from_utf8(decoded).ok()
 }

@@ -16,6 +16,8 @@ pub enum Previous {
     Known,
     /// It is known, and a grant has shown that another one was in force.
     Stale,
+    /// It is known, and another one that could not be read was written since.
+    BeforeUnreadable,
     /// It is known, of a role of that name that was deleted.
     OfDeleted,
     /// There was none: the role is new.
@@ -31,6 +33,7 @@ impl Previous {
         match self {
             Self::Known => "known",
             Self::Stale => "stale",
+            Self::BeforeUnreadable => "before_unreadable",
             Self::OfDeleted => "of_deleted_role",
             Self::Nothing => "none",
             Self::Unknown => "unknown",

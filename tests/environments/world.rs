@@ -142,7 +142,9 @@ pub fn lost(old: &Body, new: &Body, back: bool) -> Option<String> {
         (Body::Copy(old), Body::Copy(new)) => {
             let kept = |rule: &str| new.findings.iter().any(|it| it.rule == rule);
             let gone = old.findings.iter().find(|it| !kept(&it.rule));
-            gone.map(|it| format!("{} of a copy", it.rule))
+            let goes_back = old.complete && !new.complete || old.revision > new.revision;
+            let gone = gone.map(|it| format!("{} of a copy", it.rule));
+            gone.or_else(|| goes_back.then(|| "how much of a copy was told".to_owned()))
         }
         _ => None,
     }
@@ -308,7 +310,7 @@ impl Topics for Line {
 impl DeadLetters for Line {
     type Error = &'static str;
 
-    async fn bury(&mut self, _: usize, _: &[Lost]) -> Result<(), &'static str> {
+    async fn bury(&mut self, _: usize, _: &[Lost], _: u64) -> Result<(), &'static str> {
         Ok(())
     }
 }

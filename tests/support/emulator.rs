@@ -4,7 +4,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -28,36 +28,9 @@ pub const ENVIRONMENT: [(&str, &str); 4] = [
     ("AWS_REGION", "us-east-1"),
 ];
 
-/// The installed emulator. One process at a time installs it; the others wait.
-static EMULATOR: LazyLock<PathBuf> = LazyLock::new(|| {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let venv = folder.join("emulator-venv");
-    let (command, installed) = (venv.join("bin/ministack"), venv.join("installed.txt"));
-    std::fs::create_dir_all(folder).unwrap();
-    let lock = std::fs::File::create(folder.join("emulator-venv.lock")).unwrap();
-    lock.lock().unwrap();
-    if std::fs::read_to_string(&installed).is_ok_and(|it| it == PACKAGE) {
-        return command;
-    }
-    prepare(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv));
-    prepare(Command::new(venv.join("bin/python")).args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        PACKAGE,
-    ]));
-    std::fs::write(installed, PACKAGE).unwrap();
-    command
-});
-
-fn prepare(command: &mut Command) {
-    let why = "these tests need python3 with venv and pip, and a package index";
-    let output = command.output().unwrap_or_else(|error| panic!("{why}: {command:?}: {error}"));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{why}: {command:?}: {said}");
-}
+/// The installed emulator.
+static EMULATOR: LazyLock<PathBuf> =
+    LazyLock::new(|| super::tools::venv("emulator-venv", &[PACKAGE]).join("ministack"));
 
 /// A running emulator.
 pub struct Emulator {
@@ -83,10 +56,20 @@ impl Drop for Emulator {
 impl Emulator {
     /// Starts one on a free port, and waits until it answers.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// One that lets a function do only what its role allows.
+    pub fn enforcing() -> Self {
+        Self::start_with(&[("AUTH", "true")])
+    }
+
+    fn start_with(settings: &[(&str, &str)]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let log = tempfile::NamedTempFile::new().unwrap();
         let process = Command::new(&*EMULATOR)
             .envs(ENVIRONMENT)
+            .envs(settings.iter().copied())
             .env("BIND_HOST", "127.0.0.1")
             // A listener on a port of its own, which no two emulators could share.
             .env("IOT_MTLS_ENABLED", "0")

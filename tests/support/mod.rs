@@ -2,7 +2,11 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 #[cfg(feature = "aws")]
+pub mod deploy;
+#[cfg(feature = "aws")]
 pub mod emulator;
+#[cfg(feature = "aws")]
+pub mod tools;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -24,6 +24,10 @@ pub struct Script {
     pub refuse_once: Vec<String>,
     /// Whether SNS is throttled.
     pub throttled: bool,
+    /// Topics, by the end of their ARN, that answer so late.
+    pub slow: Vec<(String, Duration)>,
+    /// Topics, by the end of their ARN, that refuse all calls.
+    pub away: Vec<String>,
     /// Whether SQS is away.
     pub queue_away: bool,
     /// Messages that SQS took.
@@ -74,7 +78,7 @@ impl Stub {
     }
 
     pub fn wait(&self, until: impl Fn(&Script) -> bool) -> MutexGuard<'_, Script> {
-        let limit = Duration::from_secs(60);
+        let limit = Duration::from_secs(240);
         let (script, late) =
             self.script.1.wait_timeout_while(self.script(), limit, |it| !until(it)).unwrap();
         assert!(!late.timed_out(), "nothing came for {limit:?}");
@@ -165,7 +169,18 @@ impl Stub {
     }
 
     fn publish(&self, body: &str) -> String {
+        let topic = body.split('&').find_map(|pair| pair.strip_prefix("TopicArn="));
+        let topic = unescape(topic.unwrap_or_default());
+        let slow = self.script().slow.iter().find(|(end, _)| topic.ends_with(end)).cloned();
+        if let Some((_, late)) = slow {
+            std::thread::sleep(late);
+        }
         let mut script = self.script();
+        if script.away.iter().any(|end| topic.ends_with(end)) {
+            let error = "<ErrorResponse><Error><Type>Sender</Type><Code>NotFound</Code>\
+                         <Message>no such topic</Message></Error></ErrorResponse>";
+            return http("404 Not Found", "", error);
+        }
         let entries = entries(body);
         script.offered.push(entries.clone());
         if script.throttled {

@@ -114,7 +114,7 @@ pub(super) fn changes_of(
     for role in roles {
         let changes = imported(&state, role, time);
         written += u64::from(changes.iter().any(|it| matches!(it, Change::Write { .. })));
-        state.apply(changes);
+        state.apply(&changes);
     }
     (state.into_overlay(), written)
 }

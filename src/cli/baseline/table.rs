@@ -1,5 +1,6 @@
 //! `rolewatch baseline … --table`
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -7,11 +8,10 @@ use jiff::Timestamp;
 
 use super::super::{Exit, say};
 use super::import::changes_of;
-use super::tell;
+use super::{Known, tell};
 use crate::authorization::AuthorizedRole;
 use crate::aws::Aws;
 use crate::aws::dynamodb::{DynamoTable, TableError};
-use crate::baseline::RoleBaseline;
 use crate::id::RoleArn;
 use crate::memory::{Parts, WorkingSet};
 use crate::pipeline::{Baselines, Remember};
@@ -62,36 +62,21 @@ async fn learned(
     store: &mut Store<DynamoTable>,
     parts: Parts,
 ) -> Result<(), StoreError<TableError>> {
-    for some in parts.roles.chunks(CHUNK) {
-        let there = known(store, some, Key::Role).await?;
-        let mut chunk = Overlay::default();
-        chunk.roles.extend(some.iter().map(|(role, mine)| {
-            let mut joined = (**mine).clone();
-            there.role(role).iter().for_each(|it| joined.join(it));
-            (role.clone(), Arc::new(joined))
-        }));
-        save(store, &there, chunk).await?;
-    }
-    for some in parts.callers.chunks(CHUNK) {
-        let there = known(store, some, Key::Caller).await?;
-        let mut chunk = Overlay::default();
-        chunk.callers.extend(some.iter().map(|(caller, mine)| {
-            let mut joined = (**mine).clone();
-            there.caller(caller).iter().for_each(|it| joined.join(it));
-            (caller.clone(), Arc::new(joined))
-        }));
-        save(store, &there, chunk).await?;
-    }
-    for some in parts.trust.chunks(CHUNK) {
-        let there = known(store, some, Key::Trust).await?;
-        let mut chunk = Overlay::default();
-        chunk.trust.extend(some.iter().map(|(role, mine)| {
-            let mut joined = (**mine).clone();
-            there.trust(role).iter().for_each(|it| joined.join(it));
-            (role.clone(), Arc::new(joined))
-        }));
-        save(store, &there, chunk).await?;
-    }
+    join(store, &parts.roles, Key::Role, |there, changes, role, mut mine| {
+        there.role(role).iter().for_each(|it| mine.join(it));
+        changes.roles.insert(role.clone(), Arc::new(mine));
+    })
+    .await?;
+    join(store, &parts.callers, Key::Caller, |there, changes, caller, mut mine| {
+        there.caller(caller).iter().for_each(|it| mine.join(it));
+        changes.callers.insert(caller.clone(), Arc::new(mine));
+    })
+    .await?;
+    join(store, &parts.trust, Key::Trust, |there, changes, role, mut mine| {
+        there.trust(role).iter().for_each(|it| mine.join(it));
+        changes.trust.insert(role.clone(), Arc::new(mine));
+    })
+    .await?;
     let mut names = Overlay::default();
     names.accounts.extend(parts.accounts);
     names.people.extend(parts.people);
@@ -105,6 +90,22 @@ async fn learned(
         accounts.chain(people).chain(parties).chain(ours).map(|key| (key, ())).collect();
     let there = known(store, &keys, |key| key).await?;
     save(store, &there, names).await
+}
+
+/// Puts one kind of what was learned on top of what the table has of it.
+async fn join<K: Clone, V: Clone>(
+    store: &mut Store<DynamoTable>,
+    all: &[(K, Arc<V>)],
+    key: impl Fn(K) -> Key,
+    put: impl Fn(&WorkingSet, &mut Overlay, &K, V),
+) -> Result<(), StoreError<TableError>> {
+    for some in all.chunks(CHUNK) {
+        let there = known(store, some, &key).await?;
+        let mut changes = Overlay::default();
+        some.iter().for_each(|(at, mine)| put(&there, &mut changes, at, V::clone(mine)));
+        save(store, &there, changes).await?;
+    }
+    Ok(())
 }
 
 /// What trust policies say, beside what the table remembers of them.
@@ -132,7 +133,9 @@ async fn known<K: Clone, V>(
     key: impl Fn(K) -> Key,
 ) -> Result<WorkingSet, StoreError<TableError>> {
     store.table().set_deadline(Instant::now() + PATIENCE);
-    let keys: Vec<Key> = some.iter().map(|(it, _)| key(it.clone())).collect();
+    // DynamoDB refuses a request that names a key twice, as exports that overlap do.
+    let keys: BTreeSet<Key> = some.iter().map(|(it, _)| key(it.clone())).collect();
+    let keys: Vec<Key> = keys.into_iter().collect();
     let mut there = WorkingSet::default();
     let found = store.fetch(&there, &keys).await?;
     there.commit(found);
@@ -151,8 +154,8 @@ async fn save(
 /// Prints the roles of the table, or one of them.
 pub(super) async fn show(aws: &Aws, name: &str, role: Option<&str>) -> Exit {
     let mut table = table(aws, name);
-    match roles(&mut table, role).await {
-        Ok(roles) => tell(&format!("table {name}"), role, &roles),
+    match known_of(&mut table, role).await {
+        Ok(known) => tell(&format!("table {name}"), role, &known),
         Err(error) => {
             say(format_args!("rolewatch: {error}"));
             Exit::Usage
@@ -160,12 +163,10 @@ pub(super) async fn show(aws: &Aws, name: &str, role: Option<&str>) -> Exit {
     }
 }
 
-/// The role with this ARN, or all roles: a name may be that of roles in many accounts.
-async fn roles(
-    table: &mut DynamoTable,
-    role: Option<&str>,
-) -> Result<Vec<(RoleArn, Arc<RoleBaseline>)>, TableError> {
-    let mut roles = Vec::new();
+/// The role with this ARN, or all roles: a name may be that of roles in many accounts. The trust
+/// policies are read of the roles that are asked for.
+async fn known_of(table: &mut DynamoTable, role: Option<&str>) -> Result<Known, TableError> {
+    let mut known = Known { roles: Vec::new(), trust: BTreeMap::new() };
     let now = now();
     let mut add = |item: Item| {
         // It may be deleted days later only.
@@ -173,15 +174,23 @@ async fn roles(
             return;
         }
         if let (Key::Role(arn), Some(Body::Role(baseline))) = (item.key, item.body) {
-            roles.push((arn, baseline));
+            known.roles.push((arn, baseline));
         }
     };
     match role.and_then(|role| role.parse().ok()) {
         Some(arn) => table.one(&Key::Role(arn)).await?.into_iter().for_each(add),
         None => table.scan(Key::ROLES, &mut add).await?,
     }
-    roles.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(roles)
+    known.roles.sort_by(|a, b| a.0.cmp(&b.0));
+    let is_meant = |arn: &RoleArn| role.is_some_and(|it| it == arn.as_str() || it == arn.name());
+    let meant = known.roles.iter().filter(|(arn, _)| is_meant(arn));
+    for key in meant.filter_map(|(arn, _)| RoleKey::of(arn)) {
+        let item = table.one(&Key::Trust(key.clone())).await?;
+        if let Some(Body::Trust(history)) = item.and_then(|item| item.body) {
+            known.trust.insert(key, history);
+        }
+    }
+    Ok(known)
 }
 
 fn table(aws: &Aws, name: &str) -> DynamoTable {

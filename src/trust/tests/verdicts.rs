@@ -61,13 +61,17 @@ pub(super) fn policy(statements: &[String]) -> TrustPolicy {
 
 fn world() -> World<'static> {
     World {
+        time: "2026-03-02T09:00:00Z".parse().unwrap(),
         role_account: "111122223333".parse().ok(),
         standing: &|account| match account.to_string().as_str() {
             "222233334444" => Standing::Ours,
             "444455556666" => Standing::Known,
+            "555566667777" => Standing::Regular,
+            "666677778888" => Standing::Declared,
             _ => Standing::Stranger,
         },
         knows_party: &|party| party == "provider:token.actions.githubusercontent.com/repo:acme",
+        knows_id: &|id| id.as_str() == "AIDAEXAMPLEOFOURALICE",
     }
 }
 

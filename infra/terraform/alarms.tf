@@ -1,0 +1,80 @@
+locals {
+  alarms = merge({
+    falls-behind = {
+      description = "Alerts are late. The oldest record waits for more than five minutes."
+      namespace   = "AWS/Lambda", metric = "IteratorAge", statistic = "Maximum"
+      dimensions  = { FunctionName = aws_lambda_function.rolewatch.function_name }
+      period      = 300, evaluation_periods = 1, threshold = 300000
+    }
+    errors = {
+      description = "The function failed as a whole. Its log says why."
+      namespace   = "AWS/Lambda", metric = "Errors", statistic = "Sum"
+      dimensions  = { FunctionName = aws_lambda_function.rolewatch.function_name }
+      period      = 60, evaluation_periods = 1, threshold = 0
+    }
+    dead-letters = {
+      description = "Records could not be read and wait in the queue. rolewatch redrive puts them back."
+      namespace   = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", statistic = "Maximum"
+      dimensions  = { QueueName = aws_sqs_queue.dead_letters.name }
+      period      = 300, evaluation_periods = 1, threshold = 0
+    }
+    publish-failures = {
+      description = "Alerts are not accepted by a topic and are tried again. The log names the topic."
+      namespace   = "rolewatch", metric = "PublishFailures", statistic = "Sum"
+      dimensions  = { FunctionName = aws_lambda_function.rolewatch.function_name }
+      period      = 300, evaluation_periods = 1, threshold = 0
+    }
+    write-throttling = {
+      description = "Writes to the stream are refused. It needs more shards."
+      namespace   = "AWS/Kinesis", metric = "WriteProvisionedThroughputExceeded", statistic = "Sum"
+      dimensions  = { StreamName = local.stream_name }
+      period      = 300, evaluation_periods = 3, threshold = 0
+    }
+    }, local.subscribes ? {
+    delivery-errors = {
+      description = "CloudWatch Logs cannot write to the stream, and skips what comes meanwhile."
+      namespace   = "AWS/Logs", metric = "DeliveryErrors", statistic = "Sum"
+      dimensions  = local.subscription
+      period      = 60, evaluation_periods = 1, threshold = 0
+    }
+    delivery-throttling = {
+      description = "The stream takes less than the log group sends. It needs more shards."
+      namespace   = "AWS/Logs", metric = "DeliveryThrottling", statistic = "Sum"
+      dimensions  = local.subscription
+      period      = 300, evaluation_periods = 3, threshold = 0
+    }
+  } : {})
+
+  subscription = { LogGroupName = var.trail_log_group_name, DestinationType = "Kinesis", FilterName = var.name }
+}
+
+resource "aws_cloudwatch_metric_alarm" "alarms" {
+  for_each            = local.alarms
+  alarm_name          = "${var.name}-${each.key}"
+  alarm_description   = each.value.description
+  namespace           = each.value.namespace
+  metric_name         = each.value.metric
+  dimensions          = each.value.dimensions
+  statistic           = each.value.statistic
+  period              = each.value.period
+  evaluation_periods  = each.value.evaluation_periods
+  threshold           = each.value.threshold
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [local.alarm_topic_arn]
+}
+
+resource "aws_cloudwatch_metric_alarm" "silence" {
+  alarm_name          = "${var.name}-silence"
+  alarm_description   = "No record for an hour. The trail, the subscription or the stream stands still."
+  namespace           = "rolewatch"
+  metric_name         = "Records"
+  dimensions          = { FunctionName = aws_lambda_function.rolewatch.function_name }
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 12
+  threshold           = 1
+  comparison_operator = "LessThanThreshold"
+  treat_missing_data  = "breaching"
+  alarm_actions       = [local.alarm_topic_arn]
+}

@@ -1,0 +1,112 @@
+//! Which alerts are one kind, and where that is kept.
+
+use std::sync::Arc;
+
+use crate::alert::is_about_caller;
+use crate::baseline::{Caller, Dimension, FoldKey, Folds, Habits, RoleBaseline};
+use crate::event::{Event, ExternalIdUse};
+use crate::finding::{Finding, worst};
+use crate::profile;
+use crate::severity::Severity;
+use crate::state::{State, Subject};
+
+/// Where the folds of a subject are kept.
+pub(super) enum FoldState {
+    Role(Option<Arc<RoleBaseline>>),
+    Caller(Option<Arc<Caller>>),
+}
+
+impl FoldState {
+    pub(super) fn of(state: &State<'_>, subject: &Subject) -> Self {
+        match subject {
+            Subject::Role(role) => Self::Role(state.role(role)),
+            Subject::Caller(caller) => Self::Caller(state.caller(caller)),
+        }
+    }
+
+    pub(super) fn folds(&self) -> Option<&Folds> {
+        match self {
+            Self::Role(role) => role.as_ref().map(|it| &it.folds),
+            Self::Caller(caller) => caller.as_ref().map(|it| &it.folds),
+        }
+    }
+}
+
+/// Whose folds an alert about this event is kept with: the role's, else the caller's. Trying
+/// many roles is about the caller, whichever role was the last.
+pub(super) fn subject(event: &Event, findings: &[Finding]) -> Subject {
+    match event {
+        Event::Assumption(it) => match it.role() {
+            Some(role) if !is_about_caller(event, findings) => Subject::Role(role.clone()),
+            _ => Subject::Caller(it.call.principal.key_or_unnamed()),
+        },
+        Event::TrustChange(_) | Event::SignIn(_) => {
+            Subject::Caller(event.call().principal.key_or_unnamed())
+        }
+    }
+}
+
+/// The kind of an alert: who, which rules, and the evidence in which a second attacker would
+/// differ from the first.
+pub(super) fn fold_key(state: &State<'_>, event: &Event, findings: &[Finding]) -> FoldKey {
+    let call = event.call();
+    let principal = call.principal.key_or_unnamed();
+    let network = telling_network(state, event);
+    let borrowed = findings.iter().find_map(|it| it.evidence.get("borrowed_name")?.as_str());
+    // What is told beside an urgent finding does not make another kind of it.
+    let floor = worst(findings).map_or(Severity::Low, |worst| worst.min(Severity::Medium));
+    let telling = findings.iter().filter(|finding| finding.severity >= floor);
+    let mut rules: Vec<&str> = telling.map(|finding| &*finding.rule).collect();
+    rules.sort_unstable();
+    let external_id = match event {
+        Event::Assumption(it) => match it.external_id {
+            ExternalIdUse::Given(id) => id.to_hex(),
+            ExternalIdUse::Absent => "none".to_owned(),
+            ExternalIdUse::Unknown => String::new(),
+        },
+        Event::TrustChange(_) | Event::SignIn(_) => String::new(),
+    };
+    let granted = if call.granted() { "granted" } else { "refused" };
+    let borrowed = borrowed.unwrap_or_default();
+    let opened = opened(event, findings);
+    let fixed = [principal.as_str(), &network, &external_id, borrowed, call.name, granted, &opened];
+    FoldKey::of(fixed.into_iter().chain(rules))
+}
+
+/// The role whose trust was changed, and what was found: another role, or another door, is
+/// another matter.
+fn opened(event: &Event, findings: &[Finding]) -> String {
+    let Event::TrustChange(it) = event else { return String::new() };
+    let account = it.call.account.map(|it| it.to_string()).unwrap_or_default();
+    // The summary tells the head of what was opened, the evidence more of it.
+    let told = |it: &Finding| {
+        let opened = it.evidence.get("opened").map(ToString::to_string).unwrap_or_default();
+        format!("{} {opened}", it.summary)
+    };
+    let found: Vec<String> = findings.iter().map(told).collect();
+    format!("{account} {} {}", it.role_name.as_str(), found.join(" "))
+}
+
+/// The network of a call, where it tells one attacker from another: not a provider's, and not
+/// one of the ever-changing networks that this role or this caller is used to.
+fn telling_network(state: &State<'_>, event: &Event) -> String {
+    const KNOWN_DAYS: u32 = 4;
+    const VOLATILE_BITS: f64 = 2.0;
+    let call = event.call();
+    if !profile::has_network_of_its_own(call) {
+        return String::new();
+    }
+    let changes = |habits: &Habits| {
+        let turnover = habits.turnover(Dimension::Network);
+        turnover.value_days >= KNOWN_DAYS && turnover.bits_of_new() < VOLATILE_BITS
+    };
+    let caller = call.principal.key().and_then(|key| state.caller(&key));
+    let of_caller = caller.is_some_and(|caller| changes(caller.habits()));
+    let of_role = match event {
+        Event::Assumption(it) => it.role().and_then(|role| state.role(role)).is_some_and(|role| {
+            role.habits(call.principal.class(it.role_account())).is_some_and(changes)
+        }),
+        Event::TrustChange(_) | Event::SignIn(_) => false,
+    };
+    if of_caller || of_role { String::new() } else { call.address.network().as_str().to_owned() }
+}

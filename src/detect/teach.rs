@@ -1,0 +1,111 @@
+//! What an event teaches, of roles and of callers.
+
+use super::is_name_of;
+use crate::baseline::{Dimension, Label, Value};
+use crate::event::{Assumption, Event, Principal, PrincipalKind, SignIn, SignInKind};
+use crate::id::AccountId;
+use crate::lineage::Lineage;
+use crate::profile;
+use crate::state::{Change, Changes, State};
+use crate::surprise::is_person;
+use crate::text::Text;
+
+/// What an event teaches when nothing is wrong with it. A refused call teaches nothing: whoever
+/// is refused could otherwise write the baseline.
+pub(super) fn lessons(state: &State<'_>, event: &Event, lineage: Option<&Lineage>) -> Changes {
+    let call = event.call();
+    if !call.granted() {
+        return Changes::new();
+    }
+    let key = call.principal.key();
+    match event {
+        Event::Assumption(it) => {
+            let mut changes = role_lesson(it, profile::of_role(it, lineage));
+            let values = profile::of_caller(it);
+            changes.extend(key.map(|caller| Change::LearnCaller {
+                caller,
+                values,
+                time: call.time,
+            }));
+            let accounts = [call.principal.account, call.account];
+            let news = |account: &AccountId| !state.knows_account(*account);
+            let accounts = accounts.into_iter().flatten().filter(news);
+            changes.extend(accounts.map(Change::KnowAccount));
+            changes.extend(people(state, it));
+            changes
+        }
+        Event::SignIn(_) | Event::TrustChange(_) => {
+            let Some(caller) = key else { return Changes::new() };
+            let mut changes = Changes::new();
+            if let Event::SignIn(SignIn { kind: SignInKind::SessionToken, .. }) = event {
+                let (caller, network) = (caller.clone(), call.address.network());
+                changes.push(Change::SignedIn { caller, time: call.time, network });
+            }
+            let values = vec![(Dimension::Call, call.name.into())];
+            changes.push(Change::LearnCaller { caller, values, time: call.time });
+            changes
+        }
+    }
+}
+
+/// What the fuller copy of a call teaches beside what the poorer copy did.
+pub(super) fn completing_lessons(it: &Assumption, lineage: Option<&Lineage>) -> Changes {
+    let mut values = profile::of_role(it, lineage);
+    // Of a user's call the poorer copy told the depth too.
+    let is_session = it.call.principal.kind == PrincipalKind::Role;
+    values.retain(|(dimension, _)| match dimension {
+        Dimension::Mfa | Dimension::WithoutMfa | Dimension::Issuer => true,
+        Dimension::Depth => is_session,
+        _ => false,
+    });
+    if it.call.granted() { role_lesson(it, values) } else { Changes::new() }
+}
+
+pub(super) fn role_lesson(it: &Assumption, values: Vec<Value>) -> Changes {
+    let Some(role) = it.role().cloned() else { return Changes::new() };
+    let class = it.call.principal.class(it.role_account());
+    let id = it.role_id().cloned();
+    vec![Change::LearnRole { role, id, class, values, time: it.call.time }]
+}
+
+/// The names that a person goes by: their own, and an address that begins with it. Any other
+/// name in a session may be a colleague's.
+fn people(state: &State<'_>, it: &Assumption) -> impl Iterator<Item = Change> {
+    let principal = &it.call.principal;
+    let own = principal.name.as_ref();
+    let address =
+        it.session.name.as_ref().filter(|name| is_name_of(name.as_str(), own.map(Text::as_str)));
+    let names = [own, address].into_iter().flatten().filter(|_| is_person(it));
+    let names = names.map(|name| name.as_str().to_lowercase());
+    names.filter(|name| !state.is_person(name)).map(|name| Change::KnowPerson(name.into()))
+}
+
+/// A refusal is remembered with the caller: trying many roles is told by it.
+pub(super) fn refusal(event: &Event) -> Option<Change> {
+    let Event::Assumption(it) = event else { return None };
+    if it.call.granted() {
+        return None;
+    }
+    let (caller, role) = (it.call.principal.key()?, it.role()?.clone());
+    Some(Change::Refused { caller, role, time: it.call.time, mark: it.call.key.mark() })
+}
+
+/// What the record tells of the caller's name, if that is news.
+pub(super) fn name(state: &State<'_>, event: &Event) -> Option<Change> {
+    let call = event.call();
+    let principal: &Principal = &call.principal;
+    let tells = matches!(principal.kind, PrincipalKind::IamUser | PrincipalKind::Role)
+        && principal.id.is_some();
+    let caller = principal.key().filter(|_| tells)?;
+    let arn = match &principal.issuer {
+        Some(issuer) => Some(Text::clip(issuer.as_str())),
+        None => principal.arn.clone(),
+    };
+    let label = Label { time: call.time, arn, name: principal.name.clone() };
+    let known = state.caller(&caller);
+    let known = known.as_ref().and_then(|caller| caller.label());
+    if known.is_some_and(|known| (&known.arn, &known.name) == (&label.arn, &label.name)) {
+        return None;
+    }
+    Some(Change::Name { caller, label })
+}

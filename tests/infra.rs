@@ -1,0 +1,339 @@
+//! What is deployed fits the code: what the feed lets through, what the function may do, what it
+//! is told, what the alarms watch. And the linters have nothing to say that is not answered.
+#![cfg(feature = "aws")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test may fail loudly"
+)]
+
+#[path = "support/pattern.rs"]
+mod pattern;
+mod support;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use pattern::Pattern;
+use rolewatch::cloudtrail;
+use rolewatch::metrics::{Metrics, StoreFigures};
+use serde_json::{Map, Value, json};
+use support::deploy::{Copy, infra, template, tool};
+use support::tools::done;
+use support::{fixture, run};
+
+fn resources(parameters: &Value) -> Map<String, Value> {
+    template(parameters, &Map::new())
+}
+
+fn passes(command: &mut Command) {
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{command:?}: {said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn the_template_is_clean() {
+    let path = infra("sam/template.yaml");
+    passes(tool("cfn-lint").arg(&path));
+    passes(tool("sam").args(["validate", "--lint", "-t"]).arg(&path));
+    let text = std::fs::read_to_string(path).unwrap();
+    assert!(!text.contains("cfn-lint"), "a finding that is ignored wants its reason here");
+}
+
+#[test]
+fn the_module_is_clean() {
+    let copy = Copy::with(b"package");
+    copy.terraform("terraform", None, &["fmt", "-check", "-recursive", "-diff"]);
+    for folder in ["terraform", "terraform/example"] {
+        copy.terraform(folder, None, &["init", "-no-color", "-input=false"]);
+        let said = copy.terraform(folder, None, &["validate", "-no-color"]);
+        assert!(said.contains("The configuration is valid"), "{said}");
+    }
+    let plan = ["plan", "-no-color", "-input=false", "-var", "trail_log_group_name=trail"];
+    let said = copy.terraform("terraform/example", None, &plan);
+    assert!(said.contains("0 to change, 0 to destroy"), "{said}");
+}
+
+#[test]
+fn policies_are_clean_and_every_suppression_has_its_reason() {
+    let checkov = |at: &str, path: &str, framework: &str| {
+        let quiet = ["--skip-download", "--compact", "--quiet", "--framework", framework, at];
+        passes(tool("checkov").args(quiet).arg(infra(path)));
+    };
+    checkov("-f", "sam/template.yaml", "cloudformation");
+    checkov("-d", "terraform", "terraform");
+    let (mut skips, mut reasons) = (0, 0);
+    for entry in walkdir::WalkDir::new(infra("")).into_iter().map(Result::unwrap) {
+        let Ok(text) = std::fs::read_to_string(entry.path()) else { continue };
+        let is_code = entry.path().extension().is_some_and(|it| it == "tf" || it == "yaml");
+        for (line, next) in text.lines().zip(text.lines().skip(1)).filter(|_| is_code) {
+            let (skip, reason) = match line.trim().strip_prefix("#checkov:skip=") {
+                Some(skip) => skip.split_once(':').expect("a reason"),
+                None => match line.trim().strip_prefix("- id: CKV_") {
+                    Some(id) => (id, next.trim().strip_prefix("comment: ").expect("a reason")),
+                    None => continue,
+                },
+            };
+            skips += 1;
+            reasons += usize::from(reason.split(' ').count() > 5);
+            assert!(!skip.is_empty());
+        }
+    }
+    assert_eq!(skips, reasons, "a suppression without a reason");
+    assert!(skips > 10, "{skips}");
+}
+
+#[test]
+fn the_feed_lets_through_what_is_read_and_nothing_else() {
+    let filtered = resources(&json!({ "TrailLogGroupName": "trail" }));
+    let text = filtered["Subscription"]["Properties"]["FilterPattern"].as_str().unwrap();
+    assert!(text.len() <= 1_024, "CloudWatch Logs takes no more: {}", text.len());
+    let pattern = Pattern::parse(text);
+    let ours: BTreeSet<_> = cloudtrail::ours().collect();
+    let named: BTreeSet<_> = pattern.pairs().into_iter().collect();
+    assert_eq!(named, ours);
+    for (source, name) in &ours {
+        let record = |source: &str, name: &str| json!({"eventSource": source, "eventName": name});
+        assert!(pattern.matches(&record(source, name)));
+        assert!(!pattern.matches(&record("ec2.amazonaws.com", name)));
+        assert!(!pattern.matches(&record(source, &name.to_lowercase())));
+    }
+    let everything = resources(&json!({ "TrailLogGroupName": "trail", "Feed": "everything" }));
+    assert_eq!(everything["Subscription"]["Properties"]["FilterPattern"], "");
+}
+
+#[test]
+fn the_filter_agrees_with_the_reader_on_a_month_of_records() {
+    let filtered = resources(&json!({ "TrailLogGroupName": "trail" }));
+    let pattern =
+        Pattern::parse(filtered["Subscription"]["Properties"]["FilterPattern"].as_str().unwrap());
+    let (mut passed, mut held) = (BTreeSet::new(), 0);
+    for entry in walkdir::WalkDir::new(fixture("month")).into_iter().map(Result::unwrap) {
+        for record in records(entry.path()) {
+            let part = |key: &str| record[key].as_str().unwrap_or_default().to_owned();
+            let (source, name) = (part("eventSource"), part("eventName"));
+            let lets_through = pattern.matches(&record);
+            assert_eq!(lets_through, cloudtrail::is_ours(&source, &name), "{record}");
+            held += usize::from(!lets_through);
+            if lets_through {
+                passed.insert(name);
+            }
+        }
+    }
+    assert!(passed.len() >= 10 && held > 5_000, "{passed:?}, {held}");
+}
+
+/// The records of a file of the trail; none of any other file.
+fn records(path: &Path) -> Vec<Value> {
+    if !path.to_str().is_some_and(|it| it.ends_with(".json.gz")) {
+        return Vec::new();
+    }
+    let file = flate2::read::MultiGzDecoder::new(std::fs::File::open(path).unwrap());
+    let mut file: Value = serde_json::from_reader(std::io::BufReader::new(file)).unwrap();
+    serde_json::from_value(file["Records"].take()).unwrap()
+}
+
+/// What Lambda does in the name of the function, and not the function itself.
+const BY_LAMBDA: &[&str] = &[
+    "kinesis:DescribeStream",
+    "kinesis:DescribeStreamSummary",
+    "kinesis:GetRecords",
+    "kinesis:GetShardIterator",
+    "kinesis:ListShards",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    // What lies in the stream, the topics, the queue and the table is encrypted with the key.
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+];
+
+/// Calls of the modules that the function is made of.
+fn calls() -> BTreeSet<String> {
+    let source = |name: &str| {
+        let path = infra("../src/aws").join(name);
+        std::fs::read_to_string(path.with_extension("rs")).unwrap_or_default()
+    };
+    let mut calls = BTreeSet::new();
+    for line in source("lambda").lines().filter_map(|line| line.strip_prefix("use super::")) {
+        let service = line.split(':').next().unwrap();
+        let text: String = source(service).split_whitespace().collect();
+        for (at, _) in text.match_indices("client.") {
+            let call = &text[at + "client.".len()..];
+            let name: String =
+                call.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            if call[name.len()..].starts_with("()") && name != "clone" {
+                calls.insert(action(service, &name));
+            }
+        }
+    }
+    // Only the tool lists a table: `baseline show --table`.
+    assert!(calls.remove("dynamodb:Scan") && !source("lambda").contains(".scan("));
+    calls
+}
+
+fn action(service: &str, call: &str) -> String {
+    // There is no permission of its own for publishing several at once.
+    let call = call.strip_suffix("publish_batch").map_or(call, |_| "publish");
+    let words = call.split('_').map(|word| word[..1].to_uppercase() + &word[1..]);
+    format!("{service}:{}", words.collect::<String>())
+}
+
+fn allowed(role: &Value) -> BTreeSet<String> {
+    let statements = &role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"];
+    let mut allowed = BTreeSet::new();
+    for statement in statements.as_array().unwrap() {
+        assert!(!statement["Resource"].to_string().contains("\"*\""), "{statement}");
+        match &statement["Action"] {
+            Value::Array(actions) => {
+                allowed.extend(actions.iter().map(|it| it.as_str().unwrap().to_owned()));
+            }
+            action => drop(allowed.insert(action.as_str().unwrap().to_owned())),
+        }
+    }
+    assert!(allowed.iter().all(|action| !action.contains('*')), "{allowed:?}");
+    allowed
+}
+
+#[test]
+fn the_function_may_do_what_it_does_and_no_more() {
+    let role = resources(&json!({}))["FunctionRole"].clone();
+    let needed: BTreeSet<String> =
+        calls().into_iter().chain(BY_LAMBDA.iter().map(|it| (*it).to_owned())).collect();
+    assert_eq!(allowed(&role), needed);
+    assert!(needed.contains("sns:Publish") && needed.contains("dynamodb:PutItem"), "{needed:?}");
+}
+
+#[test]
+fn whoever_gives_up_records_keeps_them() {
+    let without = resources(&json!({}));
+    assert!(!without.contains_key("GivenUpBucket"));
+    for limit in ["MaximumRecordAge", "MaximumRetryAttempts"] {
+        let with = resources(&json!({ limit: 100 }));
+        assert!(with.contains_key("GivenUpBucket"));
+        let to = &with["StreamMapping"]["Properties"]["DestinationConfig"]["OnFailure"];
+        assert_eq!(to["Destination"], "<GivenUpBucket.Arn>");
+        let more: BTreeSet<_> = allowed(&with["FunctionRole"]);
+        assert!(more.contains("s3:PutObject") && more.contains("s3:ListBucket"), "{more:?}");
+    }
+}
+
+#[test]
+fn the_function_is_told_what_it_reads() {
+    let parameters = json!({ "TextTopic": "create" });
+    let function = &resources(&parameters)["Function"]["Properties"];
+    let told = function["Environment"]["Variables"].as_object().unwrap();
+    let settings = std::fs::read_to_string(infra("../src/aws/settings.rs")).unwrap();
+    let mut read = BTreeSet::new();
+    for part in settings.split("variable(\"").skip(1) {
+        read.insert(part.split('"').next().unwrap().to_owned());
+    }
+    assert_eq!(told.keys().cloned().collect::<BTreeSet<_>>(), read);
+    assert_eq!(told["ROLEWATCH_TOPICS"], "native:<NativeAlertTopic.Ref>,text:<TextAlertTopic.Ref>");
+    let table = std::fs::read_to_string(infra("../src/aws/dynamodb.rs")).unwrap();
+    assert!(table.contains("item(\"expires\"") && table.contains("(\"key\".to_owned()"));
+    let made = &resources(&json!({}))["BaselineTable"]["Properties"];
+    assert_eq!(made["TimeToLiveSpecification"]["AttributeName"], "expires");
+    assert_eq!(made["KeySchema"][0]["AttributeName"], "key");
+}
+
+#[test]
+fn the_package_holds_what_the_function_is_told_of() {
+    let checked = run(["config", "check", infra("package/rolewatch.toml").to_str().unwrap()]);
+    assert_eq!(checked.status, 0, "{}", checked.err);
+    // The script, with a cargo that only says what it was asked.
+    let tools = tempfile::tempdir().unwrap();
+    let cargo = tools.path().join("cargo");
+    std::fs::write(&cargo, "#!/bin/sh\nbasename \"$PWD\"; echo \"$@\"\n").unwrap();
+    done(Command::new("chmod").arg("+x").arg(&cargo));
+    let path = format!("{}:{}", tools.path().display(), std::env::var("PATH").unwrap());
+    let build = |args: &[&str]| {
+        let output = Command::new(infra("package/build")).args(args).env("PATH", &path).output();
+        let output = output.unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (status, asked) = build(&[]);
+    assert_eq!(status, Some(0));
+    let told = &resources(&json!({}))["Function"]["Properties"];
+    let file = told["Environment"]["Variables"]["ROLEWATCH_CONFIG"].as_str().unwrap();
+    assert_eq!(told["CodeUri"], "../package/bootstrap.zip");
+    assert!(asked.starts_with("package\n") && asked.contains(&format!("--include {file} ")));
+    assert!(
+        asked.contains("--features aws --bin bootstrap --arm64 --output-format zip"),
+        "{asked}"
+    );
+    assert!(build(&["x86_64"]).1.contains("--x86-64"));
+    assert_eq!(build(&["sparc"]).0, Some(2));
+}
+
+#[test]
+fn every_option_and_every_alarm_is_in_the_readme() {
+    let read = |path: &str| std::fs::read_to_string(infra(path)).unwrap();
+    let (readme, sam, module) =
+        (read("README.md"), read("sam/template.yaml"), read("terraform/variables.tf"));
+    let (_, parameters) = sam.split_once("\nParameters:\n").unwrap();
+    let (parameters, _) = parameters.split_once("\nMappings:\n").unwrap();
+    let is_name = |line: &&str| line.starts_with("  ") && !line.starts_with("   ");
+    let mut options: Vec<&str> = parameters.lines().filter(is_name).collect();
+    options.iter_mut().for_each(|it| *it = it.trim().trim_end_matches(':'));
+    let variables = module.lines().filter_map(|line| line.strip_prefix("variable \""));
+    options.extend(variables.map(|line| line.split('"').next().unwrap()));
+    assert!(options.len() > 40, "{options:?}");
+    let all = resources(&json!({ "TrailLogGroupName": "trail" }));
+    let alarms = all.values().filter_map(|it| it["Properties"]["AlarmName"].as_str());
+    options.extend(alarms.map(|name| name.strip_prefix("rolewatch-").unwrap()));
+    let missing = options.iter().filter(|name| !readme.contains(&format!("`{name}`")));
+    assert_eq!(missing.collect::<Vec<_>>(), Vec::<&&str>::new());
+}
+
+#[test]
+fn alarms_and_dashboard_watch_figures_that_there_are() {
+    let mut metrics = Metrics::default();
+    metrics.store = Some(StoreFigures::default());
+    metrics.alert_after(Duration::from_secs(1));
+    let line: Value = serde_json::from_str(&metrics.to_lines("rolewatch", 0)[0]).unwrap();
+    let directive = &line["_aws"]["CloudWatchMetrics"][0];
+    let told: BTreeSet<&str> = directive["Metrics"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|metric| metric["Name"].as_str().unwrap())
+        .collect();
+    let all = resources(&json!({ "TrailLogGroupName": "trail" }));
+    let alarms = all.values().filter(|it| it["Type"] == "AWS::CloudWatch::Alarm");
+    let alarms: Vec<&Value> = alarms.map(|it| &it["Properties"]).collect();
+    assert_eq!(alarms.len(), 8);
+    let mut watched = BTreeSet::new();
+    for alarm in &alarms {
+        assert_eq!(alarm["AlarmActions"], json!(["<AlarmTopic.Ref>"]));
+        if alarm["Namespace"] == directive["Namespace"] {
+            watched.insert(alarm["MetricName"].as_str().unwrap().to_owned());
+            assert_eq!(alarm["Dimensions"][0]["Name"], directive["Dimensions"][0][0]);
+        }
+    }
+    let body = all["Dashboard"]["Properties"]["DashboardBody"].as_str().unwrap();
+    let body: Value = serde_json::from_str(body).unwrap();
+    for widget in body["widgets"].as_array().unwrap() {
+        for metric in widget["properties"]["metrics"].as_array().unwrap() {
+            if metric[0] == directive["Namespace"] {
+                watched.insert(metric[1].as_str().unwrap().to_owned());
+            }
+        }
+    }
+    assert!(watched.len() > 8, "{watched:?}");
+    let unknown: Vec<_> = watched.iter().filter(|name| !told.contains(name.as_str())).collect();
+    assert!(unknown.is_empty(), "the function tells no such figure: {unknown:?}");
+}
