@@ -52,9 +52,6 @@ use needs::Opened;
 /// batch.
 pub const FRESH: SignedDuration = SignedDuration::from_mins(1);
 
-/// Most keys of one read: `BatchGetItem` takes 100.
-pub const MOST_KEYS: usize = 100;
-
 /// How often what was throttled or contended is tried again before the batch is given back.
 const ATTEMPTS: u32 = 8;
 
@@ -63,7 +60,8 @@ const ATTEMPTS: u32 = 8;
 pub struct Item {
     /// Under what it stands.
     pub key: Key,
-    /// How often it was written; from 1.
+    /// One more with every write. The first is the time in milliseconds: an item that was deleted
+    /// and is written anew has no version that somebody still knows of the old one.
     pub version: u64,
     /// From when on it may be deleted, and counts as deleted.
     pub until: Option<Timestamp>,
@@ -84,9 +82,10 @@ impl Item {
 pub struct Write {
     /// Under what.
     pub key: Key,
-    /// The version that has to be there for it to be written; 0 for none at all. The new version
-    /// is the next.
+    /// The version that has to be there for it to be written; 0 for none at all.
     pub expected: u64,
+    /// The version that it gets.
+    pub version: u64,
     /// From when on it may be deleted.
     pub until: Option<Timestamp>,
     /// What it says.
@@ -122,8 +121,8 @@ pub trait Table {
     /// Why it could not be asked.
     type Error: fmt::Display;
 
-    /// Reads at most [`MOST_KEYS`] items; `consistent` for what is there now, else what was
-    /// there a moment ago will do.
+    /// Reads items, of which no two are the same; `consistent` for what is there now, else what
+    /// was there a moment ago will do.
     ///
     /// # Errors
     /// A failure that can pass.
@@ -194,6 +193,11 @@ struct Known {
     due: Option<Timestamp>,
 }
 
+/// Whether what was read then is still taken for what is there.
+fn is_fresh(now: Timestamp, at: Timestamp) -> bool {
+    now.duration_since(at).abs() < FRESH
+}
+
 impl<T: Table> Store<T> {
     /// A store of which nothing is known yet.
     pub fn over(table: T) -> Self {
@@ -217,9 +221,10 @@ impl<T: Table> Store<T> {
         Self { room, prune_above: room, ..self }
     }
 
-    /// Says what time it is, for telling what is out of date. Events have their own time.
+    /// Says what time it is, for telling what is out of date. Events have their own time. A clock
+    /// that was set back makes what was read before that out of date.
     pub fn set_time(&mut self, now: Timestamp) {
-        self.now = self.now.max(now);
+        self.now = now;
     }
 
     /// The table.
@@ -255,7 +260,6 @@ impl<T: Table> Store<T> {
         if self.known.len() <= self.prune_above {
             return;
         }
-        let now = self.now;
         let is_held = |key: &Key| match key {
             Key::Role(role) => memory.role(role).is_some(),
             Key::Caller(caller) => memory.caller(caller).is_some(),
@@ -263,7 +267,8 @@ impl<T: Table> Store<T> {
             _ => false,
         };
         let held = self.known.keys().filter(|key| is_held(key)).count();
-        self.known.retain(|key, known| is_held(key) || now.duration_since(known.at) < FRESH);
+        let now = self.now;
+        self.known.retain(|key, known| is_held(key) || is_fresh(now, known.at));
         if self.known.len() > held + self.room {
             self.known.retain(|key, _| is_held(key));
         }

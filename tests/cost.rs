@@ -77,8 +77,8 @@ impl Table for Line {
             if version != write.expected {
                 return Ok(Written::Conflict);
             }
-            let Write { key, until, body, .. } = write.clone();
-            let item = Item { key: key.clone(), version: version + 1, until, body: Some(body) };
+            let Write { key, version, until, body, .. } = write.clone();
+            let item = Item { key: key.clone(), version, until, body: Some(body) };
             meter.items.insert(key, (item, size));
             Ok(Written::Done)
         };

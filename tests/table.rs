@@ -162,6 +162,34 @@ fn a_baseline_is_imported_and_shown() {
     assert_eq!(listed.out, run(["baseline", "show", file]).out, "counts are not added twice");
 }
 
+/// More than one read may ask for.
+#[test]
+fn a_large_baseline_is_imported_and_found_again() {
+    let emulator = Emulator::start();
+    emulator.table("rolewatch");
+    let folder = tempfile::tempdir().unwrap();
+    let (file, log) = (folder.path().join("baseline.json"), folder.path().join("log.jsonl"));
+    let story = std::fs::read_to_string(fixture("dormant-role/events.jsonl")).unwrap();
+    let line = story.lines().find(|line| line.contains("role/emergency/BreakGlass")).unwrap();
+    let id: Value = serde_json::from_str(line).unwrap();
+    let id = id["eventID"].as_str().unwrap();
+    let lines = (0..230).map(|n| {
+        let line = line.replace("BreakGlass", &format!("BreakGlass{n}"));
+        line.replace(id, &format!("{id}-{n}"))
+    });
+    std::fs::write(&log, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    let (file, log) = (file.to_str().unwrap(), log.to_str().unwrap());
+    assert_eq!(run(["replay", "--save-baseline", file, log]).status, 0);
+    let import = ["baseline", "import", "--baseline", file, "--table", "rolewatch"];
+    let imported = finish(emulator.rolewatch(&import).output().unwrap());
+    assert_eq!(imported.status, 0, "{}", imported.err);
+    let again = finish(emulator.rolewatch(&import).output().unwrap());
+    assert!(again.err.contains("are in table rolewatch (0 writes)"), "{}", again.err);
+    let listed =
+        finish(emulator.rolewatch(&["baseline", "show", "--table", "rolewatch"]).output().unwrap());
+    assert_eq!(listed.out.matches("BreakGlass").count(), 230, "{}", listed.out);
+}
+
 /// Trust policies go into the table beside what is there, and only where they are news.
 #[test]
 fn trust_policies_are_imported_once() {

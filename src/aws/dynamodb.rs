@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
+use aws_sdk_dynamodb::operation::batch_get_item::builders::BatchGetItemFluentBuilder;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity,
@@ -21,6 +24,12 @@ use tokio::task::JoinSet;
 
 use super::Aws;
 use crate::store::{Item, Key, Page, Table, Write, Written, codec};
+
+/// Most keys of one read: `BatchGetItem` takes 100.
+const MOST_KEYS: usize = 100;
+
+/// Reads under way at once, of which each may bring 16 MB.
+const PAGES_AT_ONCE: usize = 4;
 
 /// Writes under way at once. One takes some five milliseconds.
 const AT_ONCE: usize = 32;
@@ -164,6 +173,44 @@ impl DynamoTable {
         Ok(Item { key, version, until, body })
     }
 
+    /// The request for at most [`MOST_KEYS`] items.
+    fn page(
+        &self,
+        client: &Client,
+        keys: &[Key],
+        consistent: bool,
+    ) -> Result<BatchGetItemFluentBuilder, TableError> {
+        let mut wanted = KeysAndAttributes::builder().consistent_read(consistent);
+        for key in keys {
+            wanted = wanted.keys(HashMap::from([key_of(key)]));
+        }
+        let wanted = wanted.build().map_err(|error| TableError(error.to_string()))?;
+        let request = client.batch_get_item().request_items(&*self.name, wanted);
+        Ok(request.return_consumed_capacity(ReturnConsumedCapacity::Total))
+    }
+
+    fn answered(&mut self, keys: &[Key], answer: BatchGetItemOutput) -> Result<Page, TableError> {
+        self.count(answer.consumed_capacity(), false);
+        let by_text: HashMap<String, &Key> = keys.iter().map(|key| (key.to_text(), key)).collect();
+        let known = |item: &HashMap<String, AttributeValue>| {
+            let text = item.get("key")?.as_s().ok()?;
+            by_text.get(text).map(|key| (*key).clone())
+        };
+        let mut page = Page::default();
+        let mut size = 0;
+        for item in answer.responses.iter().flat_map(HashMap::values).flatten() {
+            size += item.get("b").and_then(|it| it.as_b().ok()).map_or(0, |it| it.as_ref().len());
+            if let Some(key) = known(item) {
+                page.items.push(self.item(key, item)?);
+            }
+        }
+        let left = answer.unprocessed_keys.unwrap_or_default();
+        let left = left.into_values().flat_map(|it| it.keys);
+        page.unprocessed = left.filter_map(|key| known(&key)).collect();
+        page.is_full = size >= FULL;
+        Ok(page)
+    }
+
     fn count(&mut self, capacity: &[ConsumedCapacity], is_write: bool) {
         let units: f64 = capacity.iter().filter_map(|it| it.capacity_units).sum();
         let counted = if is_write { &mut self.units.written } else { &mut self.units.read };
@@ -225,44 +272,33 @@ impl Table for DynamoTable {
 
     async fn get(&mut self, keys: &[Key], consistent: bool) -> Result<Page, TableError> {
         let client = self.client().await;
-        let mut wanted = KeysAndAttributes::builder().consistent_read(consistent);
-        for key in keys {
-            wanted = wanted.keys(HashMap::from([key_of(key)]));
+        let (room, until) = (Arc::new(Semaphore::new(PAGES_AT_ONCE)), self.until());
+        let mut running = JoinSet::new();
+        for page in keys.chunks(MOST_KEYS) {
+            let request = self.page(&client, page, consistent)?;
+            let (room, keys) = (Arc::clone(&room), page.to_vec());
+            running.spawn(async move {
+                // Nobody closes it.
+                let _held = room.acquire().await;
+                (keys, tokio::time::timeout_at(until, request.send()).await)
+            });
         }
-        let wanted = wanted.build().map_err(|error| TableError(error.to_string()))?;
-        let request = client
-            .batch_get_item()
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .request_items(&*self.name, wanted);
-        // On the heap: the SDK's futures are large.
-        let answer = tokio::time::timeout_at(self.until(), Box::pin(request.send())).await;
-        let answer = match answer {
-            Err(_) => return Err(self.late()),
-            Ok(Err(error)) if is_throttled(error.code()) => {
-                return Ok(Page { unprocessed: keys.to_vec(), ..Page::default() });
-            }
-            Ok(Err(error)) => return Err(self.why(&error.into())),
-            Ok(Ok(answer)) => answer,
-        };
-        self.count(answer.consumed_capacity(), false);
-        let by_text: HashMap<String, &Key> = keys.iter().map(|key| (key.to_text(), key)).collect();
-        let known = |item: &HashMap<String, AttributeValue>| {
-            let text = item.get("key")?.as_s().ok()?;
-            by_text.get(text).map(|key| (*key).clone())
-        };
-        let mut page = Page::default();
-        let mut size = 0;
-        for item in answer.responses.iter().flat_map(HashMap::values).flatten() {
-            size += item.get("b").and_then(|it| it.as_b().ok()).map_or(0, |it| it.as_ref().len());
-            if let Some(key) = known(item) {
-                page.items.push(self.item(key, item)?);
-            }
+        let mut all = Page { is_full: true, ..Page::default() };
+        while let Some(done) = running.join_next().await {
+            let Ok((keys, answer)) = done else { return Err(self.late()) };
+            let page = match answer {
+                Err(_) => return Err(self.late()),
+                Ok(Err(error)) if is_throttled(error.code()) => {
+                    Page { unprocessed: keys, ..Page::default() }
+                }
+                Ok(Err(error)) => return Err(self.why(&error.into())),
+                Ok(Ok(answer)) => self.answered(&keys, answer)?,
+            };
+            all.is_full &= page.is_full || page.unprocessed.is_empty();
+            all.items.extend(page.items);
+            all.unprocessed.extend(page.unprocessed);
         }
-        let left = answer.unprocessed_keys.unwrap_or_default();
-        let left = left.into_values().flat_map(|it| it.keys);
-        page.unprocessed = left.filter_map(|key| known(&key)).collect();
-        page.is_full = size >= FULL;
-        Ok(page)
+        Ok(all)
     }
 
     async fn put(&mut self, writes: &[Write]) -> Vec<Result<Written, TableError>> {
@@ -314,13 +350,9 @@ impl Table for DynamoTable {
 }
 
 /// The request that writes an item on its condition.
-fn request(
-    client: &Client,
-    table: &str,
-    write: &Write,
-) -> aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder {
+fn request(client: &Client, table: &str, write: &Write) -> PutItemFluentBuilder {
     let (name, key) = key_of(&write.key);
-    let version = AttributeValue::N((write.expected + 1).to_string());
+    let version = AttributeValue::N(write.version.to_string());
     let request = client
         .put_item()
         .table_name(table)

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{ATTEMPTS, Body, FRESH, Item, Key, Known, MOST_KEYS, Store, StoreError, Table, Told};
+use super::{ATTEMPTS, Body, Item, Key, Known, Store, StoreError, Table, Told, is_fresh};
 use crate::state::{Change, Changes, Memory, Overlay, State};
 
 impl<T: Table> Store<T> {
@@ -11,7 +11,7 @@ impl<T: Table> Store<T> {
     /// [`FRESH`].
     pub(super) fn lacks(&self, memory: &dyn Memory, key: &Key) -> bool {
         let known = self.known.get(key);
-        let is_fresh = known.is_some_and(|it| self.now.duration_since(it.at) < FRESH);
+        let is_fresh = known.is_some_and(|it| is_fresh(self.now, it.at));
         let was_evicted = |held: bool| !held && known.is_some_and(|it| it.base.is_some());
         let lacks = |held: bool| !held && (!is_fresh || was_evicted(held));
         match key {
@@ -42,16 +42,12 @@ impl<T: Table> Store<T> {
         let mut left = keys.to_vec();
         let mut attempt = 0;
         while !left.is_empty() {
-            let (mut again, mut is_busy) = (Vec::new(), false);
-            for page in left.chunks(MOST_KEYS) {
-                let page = self.table.get(page, consistent).await.map_err(StoreError::Table)?;
-                items.extend(page.items);
-                is_busy |= !page.unprocessed.is_empty() && !page.is_full;
-                again.extend(page.unprocessed);
-            }
-            self.tally.throttled += again.len() as u64;
-            let is_stuck = again.len() == left.len();
-            left = again;
+            let page = self.table.get(&left, consistent).await.map_err(StoreError::Table)?;
+            items.extend(page.items);
+            let is_busy = !page.unprocessed.is_empty() && !page.is_full;
+            let is_stuck = page.unprocessed.len() == left.len();
+            left = page.unprocessed;
+            self.tally.throttled += left.len() as u64;
             if is_busy || is_stuck && !left.is_empty() {
                 if attempt == ATTEMPTS {
                     return Err(StoreError::Busy(left.len()));

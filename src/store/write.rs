@@ -223,11 +223,11 @@ impl<T: Table> Store<T> {
                 self.tally.throttled += u64::from(matches!(outcome, Ok(Written::Throttled)));
                 match outcome {
                     Ok(Written::Done) => done.push(draft),
+                    Err(error) => return Err(StoreError::Table(error)),
                     // The batch does without it. It stays due, and is read before it is written.
                     _ if draft.is_due => self.doubt(&draft.key),
                     Ok(Written::Conflict) => conflicts.push(draft),
                     Ok(Written::Throttled) => again.push(draft),
-                    Err(error) => return Err(StoreError::Table(error)),
                 }
             }
             // Who met somebody once joins at once; who meets somebody again waits, as they do.
@@ -262,7 +262,8 @@ impl<T: Table> Store<T> {
         for draft in conflicts {
             let theirs = items.iter().find(|item| item.key == draft.key);
             let is_mine = |it: &Item| {
-                it.version == draft.expected + 1 && it.body.as_ref() == Some(&draft.body)
+                it.version == next(draft.expected, self.now)
+                    && it.body.as_ref() == Some(&draft.body)
             };
             // The answer to an earlier attempt was lost on the way.
             if theirs.is_some_and(is_mine) {
@@ -300,8 +301,11 @@ impl<T: Table> Store<T> {
             }
             // Of a copy that was joined the memory gets theirs: what it knows is that version.
             let is_theirs = is_settled || base.is_some() && matches!(key, Key::Copy(_));
-            let (version, base) =
-                if is_theirs { (expected, base) } else { (expected + 1, Some(body.clone())) };
+            let (version, base) = if is_theirs {
+                (expected, base)
+            } else {
+                (next(expected, self.now), Some(body.clone()))
+            };
             let base = base.filter(|_| key.is_changed());
             let wait = base
                 .as_ref()
@@ -320,6 +324,14 @@ impl<T: Table> Store<T> {
     }
 }
 
+/// The version after another one.
+fn next(version: u64, now: Timestamp) -> u64 {
+    match version {
+        0 => u64::try_from(now.as_millisecond()).unwrap_or(0).max(1),
+        version => version + 1,
+    }
+}
+
 impl Draft {
     fn once(key: Key, body: Body, expected: u64) -> Self {
         let (is_due, is_joined, is_settled) = (false, false, false);
@@ -328,7 +340,8 @@ impl Draft {
 
     fn to_write(&self, now: Timestamp) -> Write {
         let until = self.body.until(now);
-        Write { key: self.key.clone(), expected: self.expected, until, body: self.body.clone() }
+        let (expected, version) = (self.expected, next(self.expected, now));
+        Write { key: self.key.clone(), expected, version, until, body: self.body.clone() }
     }
 
     /// The same on top of what is there.

@@ -87,14 +87,14 @@ impl World {
         if let Some(lost) = current.and_then(|item| lost(&item.body?, &write.body, false)) {
             self.wrong.push(format!("writing {} lost {lost}", write.key.to_text()));
         }
-        let Write { key, until, body, .. } = write.clone();
+        let Write { key, version, until, body, .. } = write.clone();
         // What is read is what was stored of it; in some schedules, for packing takes long.
         let stored = if self.packs { codec::decode(&key, &codec::encode(&body)) } else { Ok(body) };
         let Ok(body) = stored else {
             self.wrong.push(format!("what is written under {} is not read", key.to_text()));
             return Written::Done;
         };
-        let item = Item { key: key.clone(), version: version + 1, until, body: Some(body) };
+        let item = Item { key: key.clone(), version, until, body: Some(body) };
         self.items.entry(key).or_insert_with(|| vec![None]).push(Some(item));
         Written::Done
     }
