@@ -217,10 +217,124 @@ fn the_function_may_do_what_it_does_and_no_more() {
     assert!(needed.contains("sns:Publish") && needed.contains("dynamodb:PutItem"), "{needed:?}");
 }
 
+/// The statements of a policy, each in a line: who may do what with what, on which condition.
+fn statements(policy: &Value) -> Vec<String> {
+    let words = |value: &Value| match value {
+        Value::Array(all) => {
+            all.iter().map(|it| it.as_str().unwrap()).collect::<Vec<_>>().join(" ")
+        }
+        value => value.as_str().unwrap().to_owned(),
+    };
+    let line = |statement: &Value| {
+        assert_eq!(statement["Effect"], "Allow");
+        let mut line = String::new();
+        for (kind, who) in statement["Principal"].as_object().into_iter().flatten() {
+            line += &format!("{kind} {} may ", words(who));
+        }
+        line += &words(&statement["Action"]);
+        if !statement["Resource"].is_null() {
+            line += &format!(" on {}", words(&statement["Resource"]));
+        }
+        for (operator, demands) in statement["Condition"].as_object().into_iter().flatten() {
+            for (key, value) in demands.as_object().unwrap() {
+                line += &format!(" if {operator} {key} {}", words(value));
+            }
+        }
+        line
+    };
+    policy["Statement"].as_array().unwrap().iter().map(line).collect()
+}
+
+/// Every right that anybody gets, in words that a person has read. What is on `*` is the key's own
+/// policy, where it means this key.
+#[test]
+fn nobody_may_do_more_than_is_listed_here() {
+    let all = resources(&json!({
+        "TrailLogGroupName": "trail", "SenderAccountId": "444455556666", "MaximumRetryAttempts": 9,
+        "TextTopic": "arn:aws:sns:us-east-1:111122223333:theirs", "FurtherKeyArns": "KEY1,KEY2",
+    }));
+    let of = |resource: &str, policy: &str| statements(&all[resource]["Properties"][policy]);
+    let role =
+        |resource: &str| statements(&all[resource]["Properties"]["Policies"][0]["PolicyDocument"]);
+    let ours = "if StringEquals aws:SourceAccount 000000000000";
+    let via = |services: &[&str]| {
+        let services: Vec<_> =
+            services.iter().map(|it| format!("{it}.us-east-1.amazonaws.com")).collect();
+        format!("if StringEquals kms:ViaService {}", services.join(" "))
+    };
+    assert_eq!(
+        of("EncryptionKey", "KeyPolicy"),
+        [
+            "AWS arn:aws:iam::000000000000:root may kms:* on *",
+            &format!(
+                "Service cloudwatch.amazonaws.com may kms:Decrypt kms:GenerateDataKey on * {ours}"
+            ),
+            &format!("Service sns.amazonaws.com may kms:Decrypt kms:GenerateDataKey on * {ours}"),
+            "Service logs.us-east-1.amazonaws.com may kms:Encrypt kms:Decrypt kms:ReEncryptFrom \
+             kms:ReEncryptTo kms:GenerateDataKey kms:DescribeKey on * if ArnEquals \
+             kms:EncryptionContext:aws:logs:arn \
+             arn:aws:logs:us-east-1:000000000000:log-group:/aws/lambda/rolewatch",
+        ]
+    );
+    assert_eq!(
+        of("FeedRole", "AssumeRolePolicyDocument"),
+        ["Service logs.amazonaws.com may sts:AssumeRole if StringLike aws:SourceArn \
+          arn:aws:logs:us-east-1:000000000000:* arn:aws:logs:us-east-1:444455556666:*"]
+    );
+    assert_eq!(
+        role("FeedRole"),
+        [
+            "kinesis:PutRecord on <EventStream.Arn>",
+            &format!("kms:GenerateDataKey on <EncryptionKey.Arn> {}", via(&["kinesis"])),
+            &format!("kms:GenerateDataKey on KEY1 KEY2 {}", via(&["kinesis"])),
+        ]
+    );
+    let destination = &all["SenderDestination"]["Properties"]["DestinationPolicy"];
+    assert_eq!(
+        statements(&serde_json::from_str(destination.as_str().unwrap()).unwrap()),
+        ["AWS 444455556666 may logs:PutSubscriptionFilter on \
+          arn:aws:logs:us-east-1:000000000000:destination:rolewatch"]
+    );
+    assert_eq!(
+        of("AlarmTopicPolicy", "PolicyDocument"),
+        [format!("Service cloudwatch.amazonaws.com may sns:Publish on <AlarmTopic.Ref> {ours}")]
+    );
+    assert_eq!(
+        of("FunctionRole", "AssumeRolePolicyDocument"),
+        ["Service lambda.amazonaws.com may sts:AssumeRole"]
+    );
+    assert_eq!(
+        role("FunctionRole"),
+        [
+            "kinesis:DescribeStream kinesis:DescribeStreamSummary kinesis:GetRecords \
+             kinesis:GetShardIterator kinesis:ListShards on <EventStream.Arn>",
+            "sns:Publish on <NativeAlertTopic.Ref> arn:aws:sns:us-east-1:111122223333:theirs",
+            "sqs:SendMessage on <DeadLetterQueue.Arn>",
+            "dynamodb:BatchGetItem dynamodb:PutItem on <BaselineTable.Arn>",
+            "logs:CreateLogStream logs:PutLogEvents on <FunctionLog.Arn>",
+            &format!(
+                "kms:Decrypt kms:GenerateDataKey on <EncryptionKey.Arn> {}",
+                via(&["dynamodb", "kinesis", "s3", "sns", "sqs"])
+            ),
+            &format!(
+                "kms:DescribeKey kms:Encrypt kms:ReEncryptFrom kms:ReEncryptTo on \
+                 <EncryptionKey.Arn> {}",
+                via(&["dynamodb"])
+            ),
+            &format!("kms:Decrypt kms:GenerateDataKey on KEY1 KEY2 {}", via(&["kinesis", "sns"])),
+            "s3:PutObject on <GivenUpBucket.Arn>/*",
+            "s3:ListBucket on <GivenUpBucket.Arn>",
+        ]
+    );
+    let roles = all.values().filter(|it| it["Type"] == "AWS::IAM::Role").count();
+    let policies = all.values().filter(|it| it.to_string().contains("Statement")).count();
+    assert_eq!((roles, policies), (2, 5), "one that is not listed here");
+}
+
 #[test]
 fn whoever_gives_up_records_keeps_them() {
     let without = resources(&json!({}));
-    assert!(!without.contains_key("GivenUpBucket"));
+    assert!(!without.contains_key("GivenUpBucket") && !without.contains_key("GivenUpAlarm"));
     for limit in ["MaximumRecordAge", "MaximumRetryAttempts"] {
         let with = resources(&json!({ limit: 100 }));
         assert!(with.contains_key("GivenUpBucket"));
@@ -228,6 +342,13 @@ fn whoever_gives_up_records_keeps_them() {
         assert_eq!(to["Destination"], "<GivenUpBucket.Arn>");
         let more: BTreeSet<_> = allowed(&with["FunctionRole"]);
         assert!(more.contains("s3:PutObject") && more.contains("s3:ListBucket"), "{more:?}");
+        let alarm = &with["GivenUpAlarm"]["Properties"];
+        assert_eq!(alarm["Dimensions"][0]["Value"], "<StreamMapping.Ref>");
+        let counted = &with["StreamMapping"]["Properties"]["MetricsConfig"]["Metrics"];
+        assert_eq!(
+            (&alarm["MetricName"], counted),
+            (&json!("DroppedEventCount"), &json!(["EventCount"]))
+        );
     }
 }
 
@@ -292,7 +413,7 @@ fn every_option_and_every_alarm_is_in_the_readme() {
     let variables = module.lines().filter_map(|line| line.strip_prefix("variable \""));
     options.extend(variables.map(|line| line.split('"').next().unwrap()));
     assert!(options.len() > 40, "{options:?}");
-    let all = resources(&json!({ "TrailLogGroupName": "trail" }));
+    let all = resources(&json!({ "TrailLogGroupName": "trail", "MaximumRecordAge": 60 }));
     let alarms = all.values().filter_map(|it| it["Properties"]["AlarmName"].as_str());
     options.extend(alarms.map(|name| name.strip_prefix("rolewatch-").unwrap()));
     let missing = options.iter().filter(|name| !readme.contains(&format!("`{name}`")));
@@ -312,10 +433,10 @@ fn alarms_and_dashboard_watch_figures_that_there_are() {
         .iter()
         .map(|metric| metric["Name"].as_str().unwrap())
         .collect();
-    let all = resources(&json!({ "TrailLogGroupName": "trail" }));
+    let all = resources(&json!({ "TrailLogGroupName": "trail", "MaximumRecordAge": 60 }));
     let alarms = all.values().filter(|it| it["Type"] == "AWS::CloudWatch::Alarm");
     let alarms: Vec<&Value> = alarms.map(|it| &it["Properties"]).collect();
-    assert_eq!(alarms.len(), 8);
+    assert_eq!(alarms.len(), 9);
     let mut watched = BTreeSet::new();
     for alarm in &alarms {
         assert_eq!(alarm["AlarmActions"], json!(["<AlarmTopic.Ref>"]));

@@ -11,10 +11,10 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
-use support::deploy::{Copy, template};
+use support::deploy::{Copy, infra, template};
 
 /// A resource of the template, and the resources of the module that are the same thing.
 const PAIRS: &[(&str, &str, &[&str])] = &[
@@ -64,12 +64,13 @@ const PAIRS: &[(&str, &str, &[&str])] = &[
     ("DeadLettersAlarm", ALARM, &["aws_cloudwatch_metric_alarm.alarms[dead-letters]"]),
     ("PublishFailuresAlarm", ALARM, &["aws_cloudwatch_metric_alarm.alarms[publish-failures]"]),
     ("SilenceAlarm", ALARM, &["aws_cloudwatch_metric_alarm.silence"]),
-    ("DeliveryErrorsAlarm", ALARM, &["aws_cloudwatch_metric_alarm.alarms[delivery-errors]"]),
+    ("DeliveryErrorsAlarm", ALARM, &["aws_cloudwatch_metric_alarm.delivery[delivery-errors]"]),
     (
         "DeliveryThrottlingAlarm",
         ALARM,
-        &["aws_cloudwatch_metric_alarm.alarms[delivery-throttling]"],
+        &["aws_cloudwatch_metric_alarm.delivery[delivery-throttling]"],
     ),
+    ("GivenUpAlarm", ALARM, &["aws_cloudwatch_metric_alarm.alarms[given-up]"]),
     ("WriteThrottlingAlarm", ALARM, &["aws_cloudwatch_metric_alarm.alarms[write-throttling]"]),
 ];
 
@@ -155,6 +156,7 @@ const WORDS: &[(&str, &str)] = &[
         "DestinationConfig.OnFailure.Destination",
     ),
     ("aws_cloudwatch_metric_alarm.dimensions", "Dimensions"),
+    ("aws_cloudwatch_metric_alarm.metric_query", "Metrics"),
 ];
 
 /// What only CloudFormation wants said; in Terraform it follows from the rest.
@@ -273,6 +275,7 @@ fn names(made: &BTreeMap<String, Value>) -> Map<String, Value> {
             "AWS::SQS::Queue" => "url",
             "AWS::S3::Bucket" => "bucket",
             "AWS::Serverless::Function" => "function_name",
+            "AWS::Lambda::EventSourceMapping" => "uuid",
             _ => "name",
         };
         let mut arn = attributes["arn"].as_str().unwrap_or_default().to_owned();
@@ -307,12 +310,11 @@ fn differences(
 ) -> Vec<String> {
     let mut found = Vec::new();
     let logical = module.keys().copied().chain(template.keys().map(String::as_str));
-    for name in logical.collect::<std::collections::BTreeSet<_>>() {
+    for name in logical.collect::<BTreeSet<_>>() {
         let nothing = Properties::new();
         let module = module.get(name).unwrap_or(&nothing);
         let template = template.get(name).unwrap_or(&nothing);
-        for path in module.keys().chain(template.keys()).collect::<std::collections::BTreeSet<_>>()
-        {
+        for path in module.keys().chain(template.keys()).collect::<BTreeSet<_>>() {
             let (ours, theirs) = (module.get(path), template.get(path));
             if ours != theirs {
                 found.push(format!("{name}.{path}: Terraform {ours:?}, SAM {theirs:?}"));
@@ -329,6 +331,40 @@ fn compare(variables: &Value, parameters: &Value) -> Vec<String> {
     variables["package"] = json!("../package/bootstrap.zip");
     let made = copy.applied(&variables);
     differences(&as_template(&made), &from_template(parameters, &names(&made)))
+}
+
+/// What neither of them takes away with the rest: what was recorded, and what reads it.
+#[test]
+fn both_keep_the_same() {
+    let mut kept = Vec::new();
+    for entry in std::fs::read_dir(infra("terraform")).unwrap().map(Result::unwrap) {
+        let Ok(text) = std::fs::read_to_string(entry.path()) else { continue };
+        for block in format!("\n{text}").split("\nresource \"").skip(1) {
+            let block = block.split("\n}").next().unwrap();
+            let (kind, rest) = block.split_once("\" \"").unwrap();
+            let name = rest.split('"').next().unwrap();
+            if block.contains("\n    prevent_destroy = true\n") {
+                kept.push(format!("{kind}.{name}"));
+            }
+        }
+    }
+    let logical = |address: &String| {
+        let pair = PAIRS.iter().find(|(.., addresses)| addresses[0] == address);
+        pair.unwrap_or_else(|| panic!("{address}")).0.to_owned()
+    };
+    let by_terraform: BTreeSet<String> = kept.iter().map(logical).collect();
+    let all = template(&json!({ "MaximumRetryAttempts": 5 }), &Map::new());
+    let by_sam = all.into_iter().filter(|(_, resource)| resource["Kept"] == true);
+    assert_eq!(by_sam.map(|(name, _)| name).collect::<BTreeSet<_>>(), by_terraform);
+    let expected = [
+        "BaselineTable",
+        "DeadLetterQueue",
+        "EncryptionKey",
+        "EventStream",
+        "FunctionLog",
+        "GivenUpBucket",
+    ];
+    assert_eq!(by_terraform, expected.map(str::to_owned).into());
 }
 
 const TOPIC: &str = "arn:aws:sns:us-east-1:111122223333:theirs";

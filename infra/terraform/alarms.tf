@@ -30,22 +30,25 @@ locals {
       dimensions  = { StreamName = local.stream_name }
       period      = 300, evaluation_periods = 3, threshold = 0
     }
-    }, local.subscribes ? {
-    delivery-errors = {
-      description = "CloudWatch Logs cannot write to the stream, and skips what comes meanwhile."
-      namespace   = "AWS/Logs", metric = "DeliveryErrors", statistic = "Sum"
-      dimensions  = local.subscription
+    }, local.gives_up ? {
+    given-up = {
+      description = "Records were given up unjudged. They lie in the bucket for what is given up."
+      namespace   = "AWS/Lambda", metric = "DroppedEventCount", statistic = "Sum"
+      dimensions  = { EventSourceMappingUUID = aws_lambda_event_source_mapping.stream.uuid }
       period      = 60, evaluation_periods = 1, threshold = 0
-    }
-    delivery-throttling = {
-      description = "The stream takes less than the log group sends. It needs more shards."
-      namespace   = "AWS/Logs", metric = "DeliveryThrottling", statistic = "Sum"
-      dimensions  = local.subscription
-      period      = 300, evaluation_periods = 3, threshold = 0
     }
   } : {})
 
-  subscription = { LogGroupName = var.trail_log_group_name, DestinationType = "Kinesis", FilterName = var.name }
+  delivery_alarms = local.subscribes ? {
+    delivery-errors = {
+      description = "CloudWatch Logs cannot write to the stream, and skips what comes meanwhile."
+      metric      = "DeliveryErrors", period = 60, evaluation_periods = 1
+    }
+    delivery-throttling = {
+      description = "The stream takes less than the log group sends. It needs more shards."
+      metric      = "DeliveryThrottling", period = 300, evaluation_periods = 3
+    }
+  } : {}
 }
 
 resource "aws_cloudwatch_metric_alarm" "alarms" {
@@ -59,6 +62,26 @@ resource "aws_cloudwatch_metric_alarm" "alarms" {
   period              = each.value.period
   evaluation_periods  = each.value.evaluation_periods
   threshold           = each.value.threshold
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [local.alarm_topic_arn]
+}
+
+resource "aws_cloudwatch_metric_alarm" "delivery" {
+  for_each          = local.delivery_alarms
+  alarm_name        = "${var.name}-${each.key}"
+  alarm_description = each.value.description
+
+  # By a query, which needs no dimension that says what kind of destination it is.
+  metric_query {
+    id          = "failed"
+    expression  = "SELECT SUM(${each.value.metric}) FROM \"AWS/Logs\" WHERE LogGroupName = '${var.trail_log_group_name}' AND FilterName = '${var.name}'"
+    period      = each.value.period
+    return_data = true
+  }
+
+  evaluation_periods  = each.value.evaluation_periods
+  threshold           = 0
   comparison_operator = "GreaterThanThreshold"
   treat_missing_data  = "notBreaching"
   alarm_actions       = [local.alarm_topic_arn]

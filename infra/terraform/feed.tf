@@ -43,10 +43,27 @@ resource "aws_iam_role_policy" "feed" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = concat([
-      { Effect = "Allow", Action = "kinesis:PutRecord", Resource = local.stream_arn },
-      { Effect = "Allow", Action = "kms:GenerateDataKey", Resource = local.key_arn },
+      {
+        Sid      = "WriteToTheStream"
+        Effect   = "Allow"
+        Action   = "kinesis:PutRecord"
+        Resource = local.stream_arn
+      },
+      {
+        Sid       = "UseTheKey"
+        Effect    = "Allow"
+        Action    = "kms:GenerateDataKey"
+        Resource  = local.key_arn
+        Condition = { StringEquals = { "kms:ViaService" = "kinesis.${local.region}.${local.dns_suffix}" } }
+      },
       ], length(var.further_key_arns) == 0 ? [] : [
-      { Effect = "Allow", Action = "kms:GenerateDataKey", Resource = var.further_key_arns },
+      {
+        Sid       = "UseFurtherKeys"
+        Effect    = "Allow"
+        Action    = "kms:GenerateDataKey"
+        Resource  = var.further_key_arns
+        Condition = { StringEquals = { "kms:ViaService" = "kinesis.${local.region}.${local.dns_suffix}" } }
+      },
     ])
   })
 }

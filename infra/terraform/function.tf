@@ -62,6 +62,14 @@ resource "aws_iam_role_policy" "function" {
         Effect   = "Allow"
         Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
         Resource = local.key_arn
+        Condition = {
+          StringEquals = {
+            "kms:ViaService" = [
+              for service in concat(["dynamodb", "kinesis"], local.gives_up ? ["s3"] : [], ["sns", "sqs"]) :
+              "${service}.${local.region}.${local.dns_suffix}"
+            ]
+          }
+        }
       },
       {
         Sid       = "UseTheKeyOfTheTable"
@@ -76,6 +84,11 @@ resource "aws_iam_role_policy" "function" {
         Effect   = "Allow"
         Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
         Resource = var.further_key_arns
+        Condition = {
+          StringEquals = {
+            "kms:ViaService" = [for service in ["kinesis", "sns"] : "${service}.${local.region}.${local.dns_suffix}"]
+          }
+        }
       },
       ], local.gives_up ? [
       {
@@ -140,6 +153,14 @@ resource "aws_lambda_event_source_mapping" "stream" {
   function_response_types            = ["ReportBatchItemFailures"]
   maximum_record_age_in_seconds      = var.maximum_record_age
   maximum_retry_attempts             = var.maximum_retry_attempts
+
+  # What the alarm about what is given up counts.
+  dynamic "metrics_config" {
+    for_each = local.gives_up ? [["EventCount"]] : []
+    content {
+      metrics = metrics_config.value
+    }
+  }
 
   dynamic "destination_config" {
     for_each = local.gives_up ? [aws_s3_bucket.given_up[0].arn] : []

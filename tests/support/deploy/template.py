@@ -39,6 +39,12 @@ def tagged(loader, tag, node):
 yaml.SafeLoader.add_multi_constructor("!", tagged)
 
 
+def is_kept(resource):
+    """Whether it stays when the stack goes, and when another one takes its place."""
+    policies = {resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy")}
+    return policies <= {"Retain", "RetainExceptOnCreate"}
+
+
 class Template:
     def __init__(self, template, parameters, names):
         self.template, self.names = template, names
@@ -115,7 +121,7 @@ class Template:
 
     def resources(self):
         return {
-            name: {"Type": it["Type"], "Properties": self.filled(it["Properties"])}
+            name: {"Type": it["Type"], "Properties": self.filled(it["Properties"]), "Kept": is_kept(it)}
             for name, it in self.template["Resources"].items()
             if "Condition" not in it or self.holds(it["Condition"])
         }
