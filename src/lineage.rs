@@ -260,16 +260,34 @@ impl Session {
         self.lineage.last()?.time
     }
 
-    /// What both records of one call tell together: the fuller one stands, for the session is as
-    /// old as that one says.
+    /// What this and what is found later tell together: the fuller record of a call stands, for
+    /// the session is as old as that one says, and what is found later of the same one knows more.
+    #[must_use]
+    pub fn renewed_by(&self, later: &Self) -> Self {
+        let (full, poor) =
+            if later.is_full >= self.is_full { (later, self) } else { (self, later) };
+        Self { expires: full.expires.max(poor.expires), ..full.clone() }
+    }
+
+    /// What two environments know of one session: what the one knows that knows more.
     #[must_use]
     pub fn join(&self, other: &Self) -> Self {
-        // What is found later of one and the same record knows more.
-        let (full, poor) =
-            if other.is_full >= self.is_full { (other, self) } else { (self, other) };
-        let mut joined = full.clone();
-        joined.expires = full.expires.max(poor.expires);
-        joined
+        let rank = |it: &Self| {
+            let lineage = &it.lineage;
+            (it.is_full, lineage.complete, lineage.settled, lineage.depth, lineage.links.len())
+        };
+        // Either may be the one that asks, so that it has to be the same whoever does.
+        let words = |it: &Self| serde_json::to_string(it).unwrap_or_default();
+        let order = rank(self).cmp(&rank(other));
+        let is_more = order.then_with(|| words(self).cmp(&words(other))).is_gt();
+        let (more, less) = if is_more { (self, other) } else { (other, self) };
+        Self { expires: more.expires.max(less.expires), ..more.clone() }
+    }
+
+    /// Whether another record may tell more of where it came from.
+    #[must_use]
+    pub fn lacks_something(&self) -> bool {
+        !self.is_full || !self.lineage.complete
     }
 }
 

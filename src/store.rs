@@ -264,6 +264,12 @@ impl<T: Table> Store<T> {
             Key::Role(role) => memory.role(role).is_some(),
             Key::Caller(caller) => memory.caller(caller).is_some(),
             Key::Trust(role) => memory.trust(role).is_some(),
+            // What a late record tells of it has to go where it stands.
+            Key::Session(key) => {
+                let sessions = &memory.traces().sessions;
+                let mut known = sessions.under(key).iter().filter_map(|id| sessions.get(id));
+                known.any(|it| !it.lineage.settled)
+            }
             _ => false,
         };
         let held = self.known.keys().filter(|key| is_held(key)).count();
@@ -298,7 +304,11 @@ impl<T: Table> Baselines for Store<T> {
         let due = self.due.iter().take_while(|(due, _)| *due <= self.now);
         soon.extend(due.take(write::MOST_DUE).map(|(_, key)| key.clone()));
         soon.retain(|key| !now.contains(key) && self.lacks(memory, key));
-        let (soon, now) = (Vec::from_iter(soon), Vec::from_iter(now));
+        // Nor is a session, which is used as soon as it is opened.
+        let is_session = |key: &Key| matches!(key, Key::Session(_));
+        let (sessions, soon): (Vec<_>, Vec<_>) = soon.into_iter().partition(is_session);
+        now.extend(sessions);
+        let now = Vec::from_iter(now);
         // All is read before any of it counts as known: the memory gets both or nothing.
         let soon_there = self.read(&soon, false).await?;
         let now_there = self.read(&now, true).await?;

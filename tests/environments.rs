@@ -185,8 +185,8 @@ async fn invoke(
     events: Vec<Event>,
     mut topics: Line,
     order: Order,
+    config: Rc<Config>,
 ) -> (Environment, usize) {
-    let config = Config::default();
     let watch = Watch { config: &config, learn_until: None };
     let unit = |event| Unit { events: std::slice::from_ref(event), ..Unit::default() };
     let units: Vec<Unit<'_>> = events.iter().map(unit).collect();
@@ -228,6 +228,7 @@ struct Schedule {
     weather: Weather,
     order: Order,
     circumstances: Circumstances,
+    config: Rc<Config>,
     idle: Vec<Option<Environment>>,
     running: Vec<Running>,
 }
@@ -246,7 +247,8 @@ impl Schedule {
         let bounds = circumstances.bounds;
         let mut environments = || Some(environment(&world, &mut random, order, bounds));
         let idle = std::iter::repeat_with(&mut environments).take(ENVIRONMENTS).collect();
-        Self { world, random, weather, order, circumstances, idle, running: Vec::new() }
+        let config = Rc::clone(&story.config);
+        Self { world, random, weather, order, circumstances, config, idle, running: Vec::new() }
     }
 
     fn run(&mut self, phases: &[Vec<Event>], seed: u64) {
@@ -303,7 +305,8 @@ impl Schedule {
         let table = environment.store.table();
         (table.faults, table.stale) = (weather.faults, weather.stale);
         environment.store.set_time(self.world.borrow().now);
-        let future = Box::pin(invoke(environment, events, topics, self.order));
+        let config = Rc::clone(&self.config);
+        let future = Box::pin(invoke(environment, events, topics, self.order, config));
         self.running.push(Running { environment: slot, shard, future });
     }
 

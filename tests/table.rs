@@ -205,6 +205,12 @@ fn trust_policies_are_imported_once() {
     assert!(first.err.contains(": 1 new or changed, 1 as remembered"), "{}", first.err);
     let again = finish(emulator.rolewatch(&import).output().unwrap());
     assert!(again.err.contains(": 0 new or changed, "), "{}", again.err);
+    let arn = "arn:aws:iam::222233334444:role/OrganizationAccountAccessRole";
+    let show = ["baseline", "show", "--table", "rolewatch", arn];
+    let shown = finish(emulator.rolewatch(&show).output().unwrap());
+    assert!(shown.out.contains("no use of it was learned"), "{}{}", shown.out, shown.err);
+    let listed = finish(emulator.rolewatch(&show[..4]).output().unwrap());
+    assert!(listed.out.contains(arn), "{}", listed.out);
 }
 
 /// A table that is not there holds everything up, and says so; then it is there.

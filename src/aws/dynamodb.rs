@@ -104,31 +104,28 @@ impl DynamoTable {
         }
     }
 
-    /// All items whose keys begin with `beginning`, page by page.
+    /// All that is known of roles: what is normal for them, and their trust policies, page by page.
     ///
     /// # Errors
     /// The table cannot be read, or an item of it.
-    pub async fn scan(
-        &mut self,
-        beginning: &str,
-        mut each: impl FnMut(Item),
-    ) -> Result<(), TableError> {
+    pub async fn scan(&mut self, mut each: impl FnMut(Item)) -> Result<(), TableError> {
         let client = self.client().await;
         let mut from = None;
         loop {
             let request = client
                 .scan()
                 .table_name(&*self.name)
-                .filter_expression("begins_with(#k, :k)")
+                .filter_expression("begins_with(#k, :r) OR begins_with(#k, :t)")
                 .expression_attribute_names("#k", "key")
-                .expression_attribute_values(":k", AttributeValue::S(beginning.to_owned()))
+                .expression_attribute_values(":r", AttributeValue::S(Key::ROLES.to_owned()))
+                .expression_attribute_values(":t", AttributeValue::S(Key::TRUST.to_owned()))
                 .set_exclusive_start_key(from);
             // However many pages there are, each has to come.
             let answer = tokio::time::timeout(LONGEST_CALL, Box::pin(request.send())).await;
             let page = answer.map_err(|_| self.late())?.map_err(|error| self.why(&error.into()))?;
             for item in page.items.unwrap_or_default() {
                 let text = item.get("key").and_then(|key| key.as_s().ok());
-                if let Some(key) = text.and_then(|text| Key::role_of(text)) {
+                if let Some(key) = text.and_then(|text| Key::of_a_role(text)) {
                     each(self.item(key, &item)?);
                 }
             }
@@ -244,11 +241,11 @@ impl DynamoTable {
     fn late(&self) -> TableError {
         TableError(format!("table {} did not answer in time", self.name))
     }
+}
 
-    fn until(&self) -> tokio::time::Instant {
-        let longest = Instant::now() + LONGEST_CALL;
-        tokio::time::Instant::from_std(longest.min(self.deadline))
-    }
+/// When a call that begins now is given up.
+fn until(deadline: Instant) -> tokio::time::Instant {
+    deadline.min(Instant::now() + LONGEST_CALL).into()
 }
 
 fn is_throttled(code: Option<&str>) -> bool {
@@ -272,7 +269,7 @@ impl Table for DynamoTable {
 
     async fn get(&mut self, keys: &[Key], consistent: bool) -> Result<Page, TableError> {
         let client = self.client().await;
-        let (room, until) = (Arc::new(Semaphore::new(PAGES_AT_ONCE)), self.until());
+        let (room, deadline) = (Arc::new(Semaphore::new(PAGES_AT_ONCE)), self.deadline);
         let mut running = JoinSet::new();
         for page in keys.chunks(MOST_KEYS) {
             let request = self.page(&client, page, consistent)?;
@@ -280,14 +277,17 @@ impl Table for DynamoTable {
             running.spawn(async move {
                 // Nobody closes it.
                 let _held = room.acquire().await;
-                (keys, tokio::time::timeout_at(until, request.send()).await)
+                (keys, tokio::time::timeout_at(until(deadline), request.send()).await)
             });
         }
         let mut all = Page { is_full: true, ..Page::default() };
+        let mut answered = 0;
         while let Some(done) = running.join_next().await {
             let Ok((keys, answer)) = done else { return Err(self.late()) };
+            answered += usize::from(answer.is_ok());
             let page = match answer {
-                Err(_) => return Err(self.late()),
+                // It is asked for again, as long as others came.
+                Err(_) => Page { unprocessed: keys, ..Page::default() },
                 Ok(Err(error)) if is_throttled(error.code()) => {
                     Page { unprocessed: keys, ..Page::default() }
                 }
@@ -298,12 +298,12 @@ impl Table for DynamoTable {
             all.items.extend(page.items);
             all.unprocessed.extend(page.unprocessed);
         }
-        Ok(all)
+        if answered == 0 && !all.unprocessed.is_empty() { Err(self.late()) } else { Ok(all) }
     }
 
     async fn put(&mut self, writes: &[Write]) -> Vec<Result<Written, TableError>> {
         let client = self.client().await;
-        let (room, until) = (Arc::new(Semaphore::new(AT_ONCE)), self.deadline);
+        let (room, deadline) = (Arc::new(Semaphore::new(AT_ONCE)), self.deadline);
         let mut running = JoinSet::new();
         for (at, write) in writes.iter().enumerate() {
             let request = request(&client, &self.name, write);
@@ -311,8 +311,7 @@ impl Table for DynamoTable {
             running.spawn(async move {
                 // Nobody closes it.
                 let _held = room.acquire().await;
-                let until = until.min(Instant::now() + LONGEST_CALL);
-                (at, tokio::time::timeout_at(until.into(), request.send()).await)
+                (at, tokio::time::timeout_at(until(deadline), request.send()).await)
             });
         }
         let mut outcomes: Vec<_> = writes.iter().map(|_| Err(self.late())).collect();

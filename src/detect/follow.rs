@@ -101,7 +101,7 @@ pub(super) fn remember(state: &State<'_>, followed: &Followed<'_>, known: Known)
     let mut changes = Changes::new();
     if let Some(session) = Session::issued(it, lineage) {
         let before = state.session(&id);
-        let session = before.as_ref().map_or(session.clone(), |before| before.join(&session));
+        let session = before.as_ref().map_or(session.clone(), |before| before.renewed_by(&session));
         if before.is_none_or(|before| *before != session) {
             changes.push(Change::Issued(id, Arc::new(session)));
         }

@@ -40,6 +40,8 @@ const LONGEST: usize = 1_024;
 impl Key {
     /// The beginnings of the keys of roles.
     pub const ROLES: &'static str = "role#";
+    /// The beginnings of the keys of their trust policies.
+    pub const TRUST: &'static str = "trust#";
 
     /// The key as the table has it. One that would be too long ends in a digest.
     #[must_use]
@@ -52,7 +54,7 @@ impl Key {
             Self::Copy(id) => format!("copy#{id}"),
             Self::Account(account) => format!("account#{account}"),
             Self::Person(name) => format!("person#{name}"),
-            Self::Trust(role) => format!("trust#{}", role.as_str()),
+            Self::Trust(role) => format!("{}{}", Self::TRUST, role.as_str()),
             Self::Party(party) => format!("party#{party}"),
             Self::Ours(account) => format!("ours#{account}"),
         };
@@ -69,9 +71,13 @@ impl Key {
         !matches!(self, Self::Session(_) | Self::Copy(_))
     }
 
-    /// The role whose item stands under a key of the table.
+    /// The role, or the role's trust policies, that stand under a key of the table.
     #[must_use]
-    pub fn role_of(text: &str) -> Option<Self> {
-        Some(Self::Role(text.strip_prefix(Self::ROLES)?.parse().ok()?))
+    pub fn of_a_role(text: &str) -> Option<Self> {
+        if let Some(arn) = text.strip_prefix(Self::ROLES) {
+            return Some(Self::Role(arn.parse().ok()?));
+        }
+        let (account, name) = text.strip_prefix(Self::TRUST)?.split_once('/')?;
+        Some(Self::Trust(RoleKey::new(account.parse().ok()?, name)))
     }
 }

@@ -17,9 +17,13 @@ impl<T: Table> Store<T> {
         match key {
             Key::Role(role) => !is_fresh || was_evicted(memory.role(role).is_some()),
             Key::Caller(caller) => !is_fresh || was_evicted(memory.caller(caller).is_some()),
-            // What is once known of these stays so; and what was not there a moment ago is just
-            // what may have come: a session is used within seconds.
-            Key::Session(key) => memory.traces().sessions.under(key).is_empty(),
+            // What was not there a moment ago is just what may have come: a session is used within
+            // seconds. And another environment may know more of where one came from.
+            Key::Session(key) => {
+                let sessions = &memory.traces().sessions;
+                let mut known = sessions.under(key).iter().filter_map(|id| sessions.get(id));
+                sessions.under(key).is_empty() || known.any(|it| it.lacks_something())
+            }
             // Others may have been there too.
             Key::Place(_) => true,
             Key::Copy(id) => memory.first_copy(id).is_none(),

@@ -24,6 +24,8 @@ pub struct Story {
     pub name: String,
     pub table: HashMap<Key, Vec<Option<Item>>>,
     pub phases: Vec<Vec<Event>>,
+    /// What is expected of its roles.
+    pub config: Rc<Config>,
     /// What has to be told.
     pub known: BTreeSet<Kind>,
     /// What may be told.
@@ -69,7 +71,8 @@ pub fn story(path: &std::path::Path) -> Story {
     let (history, end) = events.split_at(events.len().saturating_sub(PHASE * PHASES));
     let phases: Vec<Vec<Event>> = end.chunks(PHASE).map(<[Event]>::to_vec).collect();
     let start = events.last().unwrap().call().time;
-    let config = Config::default();
+    let toml = std::fs::read_to_string(path.join("rolewatch.toml")).unwrap_or_default();
+    let config = Rc::new(Config::parse(&toml).config.unwrap());
     let watch = Watch { config: &config, learn_until: None };
     let mut told: Option<Heard> = None;
     let (mut possible, mut ids) = (BTreeSet::new(), BTreeSet::new());
@@ -95,13 +98,17 @@ pub fn story(path: &std::path::Path) -> Story {
             Some(told) => Heard { kinds: &told.kinds & &heard.kinds, ids: BTreeSet::new() },
         });
     }
-    let table = saved(history, start);
+    let table = saved(history, start, &config);
     let name = path.file_name().unwrap().to_string_lossy().into_owned();
-    Story { name, table, phases, known: told.unwrap().kinds, possible, ids, start }
+    Story { name, table, phases, config, known: told.unwrap().kinds, possible, ids, start }
 }
 
 /// What the table holds after some history.
-fn saved(history: &[Event], now: Timestamp) -> HashMap<Key, Vec<Option<Item>>> {
+fn saved(
+    history: &[Event],
+    now: Timestamp,
+    config: &Rc<Config>,
+) -> HashMap<Key, Vec<Option<Item>>> {
     let world = Rc::new(RefCell::new(World { now, ..World::default() }));
     let mut random = Rng::with_seed(1);
     for batch in history.chunks(50) {
@@ -111,7 +118,7 @@ fn saved(history: &[Event], now: Timestamp) -> HashMap<Key, Vec<Option<Item>>> {
         let topics = line(&world, &mut random, Order::Right);
         let batch = batch.to_vec();
         let size = batch.len();
-        let (_, done) = drive(invoke(environment, batch, topics, Order::Right));
+        let (_, done) = drive(invoke(environment, batch, topics, Order::Right, Rc::clone(config)));
         assert_eq!(done, size);
     }
     let mut world = world.borrow_mut();

@@ -130,6 +130,13 @@ pub fn lost(old: &Body, new: &Body, back: bool) -> Option<String> {
             let mut gone =
                 old.sessions.iter().map(|(id, _)| id).filter(|id| !sessions.contains(id));
             let session = gone.next().filter(|_| sessions.len() < Told::MOST);
+            let poorer = old.sessions.iter().find(|(id, old)| {
+                let mut new = new.sessions.iter().filter(|(known, _)| known == id);
+                new.any(|(_, new)| new.join(old) != **new)
+            });
+            if let Some((id, _)) = poorer {
+                return Some(format!("where session {id:?} came from"));
+            }
             let mut gone = old.places.iter().map(|(id, _)| id).filter(|id| !places.contains(id));
             let place = gone.next().filter(|_| places.len() < Told::MOST);
             session.or(place).map(|id| format!("what call {id:?} told"))

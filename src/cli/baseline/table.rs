@@ -12,7 +12,6 @@ use super::{Known, tell};
 use crate::authorization::AuthorizedRole;
 use crate::aws::Aws;
 use crate::aws::dynamodb::{DynamoTable, TableError};
-use crate::id::RoleArn;
 use crate::memory::{Parts, WorkingSet};
 use crate::pipeline::{Baselines, Remember};
 use crate::state::{Memory, Overlay};
@@ -163,8 +162,7 @@ pub(super) async fn show(aws: &Aws, name: &str, role: Option<&str>) -> Exit {
     }
 }
 
-/// The role with this ARN, or all roles: a name may be that of roles in many accounts. The trust
-/// policies are read of the roles that are asked for.
+/// The role with this ARN, or all roles: a name may be that of roles in many accounts.
 async fn known_of(table: &mut DynamoTable, role: Option<&str>) -> Result<Known, TableError> {
     let mut known = Known { roles: Vec::new(), trust: BTreeMap::new() };
     let now = now();
@@ -173,23 +171,24 @@ async fn known_of(table: &mut DynamoTable, role: Option<&str>) -> Result<Known, 
         if item.is_over(now) {
             return;
         }
-        if let (Key::Role(arn), Some(Body::Role(baseline))) = (item.key, item.body) {
-            known.roles.push((arn, baseline));
+        match (item.key, item.body) {
+            (Key::Role(arn), Some(Body::Role(baseline))) => known.roles.push((arn, baseline)),
+            (Key::Trust(key), Some(Body::Trust(history))) => {
+                known.trust.insert(key, history);
+            }
+            _ => {}
         }
     };
     match role.and_then(|role| role.parse().ok()) {
-        Some(arn) => table.one(&Key::Role(arn)).await?.into_iter().for_each(add),
-        None => table.scan(Key::ROLES, &mut add).await?,
+        Some(arn) => {
+            let keys = [RoleKey::of(&arn).map(Key::Trust), Some(Key::Role(arn))];
+            for key in keys.into_iter().flatten() {
+                table.one(&key).await?.into_iter().for_each(&mut add);
+            }
+        }
+        None => table.scan(&mut add).await?,
     }
     known.roles.sort_by(|a, b| a.0.cmp(&b.0));
-    let is_meant = |arn: &RoleArn| role.is_some_and(|it| it == arn.as_str() || it == arn.name());
-    let meant = known.roles.iter().filter(|(arn, _)| is_meant(arn));
-    for key in meant.filter_map(|(arn, _)| RoleKey::of(arn)) {
-        let item = table.one(&Key::Trust(key.clone())).await?;
-        if let Some(Body::Trust(history)) = item.and_then(|item| item.body) {
-            known.trust.insert(key, history);
-        }
-    }
     Ok(known)
 }
 

@@ -220,6 +220,14 @@ fn across(account: &str) -> Event {
     let mut record = record("a", 0);
     let arn = "arn:aws:iam::444455556666:user/vendor";
     record["eventID"] = format!("copy-of-{account}").into();
+    record["requestParameters"]["roleSessionName"] = "vendor".into();
+    record["responseElements"] = json!({
+        "credentials": {"accessKeyId": "ASIAEXAMPLEISSUED123", "expiration": "Mar 2, 2026, 10:00:00 AM"},
+        "assumedRoleUser": {
+            "assumedRoleId": "AROAEXAMPLEOFROLEA:vendor",
+            "arn": "arn:aws:sts::111122223333:assumed-role/a/vendor",
+        },
+    });
     record["sharedEventID"] = "shared".into();
     record["recipientAccountId"] = account.into();
     record["userIdentity"] = json!({
@@ -286,4 +294,72 @@ fn what_is_over_is_not_joined() {
     run(&mut memory, &mut Store::over(&mut shelf), &[event("a", 5)], 100).unwrap();
     assert_eq!((calls(&shelf, "a"), shelf.items[key].version), (1, first(0) + 1));
     memory.commit(Overlay::default());
+}
+
+/// The vendor's session of role a, which was issued `across` accounts, takes role b.
+fn chained() -> Event {
+    let mut record = record("b", 70);
+    record["userIdentity"] = json!({
+        "type": "AssumedRole",
+        "principalId": "AROAEXAMPLEOFROLEA:vendor",
+        "arn": "arn:aws:sts::111122223333:assumed-role/a/vendor",
+        "accountId": "111122223333",
+        "accessKeyId": "ASIAEXAMPLEISSUED123",
+        "sessionContext": {
+            "attributes": {"mfaAuthenticated": "false", "creationDate": "2026-03-02T09:00:00Z"},
+            "sessionIssuer": {
+                "type": "Role",
+                "principalId": "AROAEXAMPLEOFROLEA",
+                "arn": "arn:aws:iam::111122223333:role/a",
+                "accountId": "111122223333",
+                "userName": "a",
+            },
+        },
+    });
+    cloudtrail::read(&record).unwrap().expect("ours")
+}
+
+/// One environment read the record that names the vendor by its account alone, another one the
+/// record that names it in full.
+#[test]
+fn a_chain_is_followed_by_what_another_environment_knows_better() {
+    let mut shelf = Shelf::default();
+    let mut both = Environments::new(2);
+    let [poor, full] = ["111122223333", "444455556666"].map(across);
+    both.run(0, &mut shelf, &poor, 0);
+    both.run(1, &mut shelf, &full, 1);
+    both.run(0, &mut shelf, &chained(), 70);
+    let chained = chained();
+    let Event::Assumption(it) = &chained else { panic!() };
+    let traces = both.0[0].0.traces();
+    let waits = traces.waiting.get(&crate::lineage::CallId::of_assumption(it));
+    assert!(waits.is_none_or(|it| it.lineage.complete), "{waits:?}");
+    let [role, vendor] = ["role/b", "AIDAEXAMPLEVENDOR"];
+    let Some(Body::Role(role)) = shelf
+        .items
+        .values()
+        .find(|it| it.key.to_text().ends_with(role))
+        .and_then(|it| it.body.clone())
+    else {
+        panic!()
+    };
+    assert!(role.has_seen(Dimension::WithoutMfa, &format!("444455556666:{vendor}")), "{role:?}");
+}
+
+#[test]
+fn what_is_known_of_a_session_does_not_get_less_whoever_writes_last() {
+    let [poor, full] = ["111122223333", "444455556666"].map(across);
+    let told = |events: &[&Event]| {
+        let mut shelf = Shelf::default();
+        for event in events {
+            let event = std::slice::from_ref(*event);
+            run(&mut WorkingSet::default(), &mut Store::over(&mut shelf), event, 0).unwrap();
+        }
+        let mut told = shelf.items.into_iter().filter(|(key, _)| key.starts_with("session#"));
+        told.next().expect("a session").1.body
+    };
+    let once = told(&[&full]);
+    assert_ne!(told(&[&poor]), once);
+    assert_eq!(told(&[&full, &poor]), once);
+    assert_eq!(told(&[&poor, &full]), once);
 }
