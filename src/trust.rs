@@ -25,9 +25,12 @@ mod evaluate;
 mod history;
 mod json;
 mod keys;
+mod lost;
 mod narrow;
+mod opened;
 mod operand;
 mod operator;
+mod party;
 mod principal;
 mod read;
 mod rewrite;
@@ -38,9 +41,7 @@ use serde::{Deserialize, Serialize};
 use crate::text::Text;
 
 pub use action::{Actions, Ask};
-pub use compare::{
-    Before, Difference, Standing, World, compare, is_understood, party_of, trusted_parties,
-};
+pub use compare::{Before, Difference, Standing, World, compare, is_understood};
 pub use condition::Condition;
 pub use context::{Known, Request};
 pub use demand::{Demand, Guard, MfaDemand};
@@ -51,6 +52,7 @@ pub use evaluate::{Admission, Answer};
 pub use history::{Content, History, Moment, RoleKey, Version, Weakening};
 pub use operand::Operand;
 pub use operator::{Operator, Set, Test};
+pub use party::{party_of, trusted_parties};
 pub use principal::{Principals, Trusted};
 pub use read::{MAX_BYTES, Unreadable};
 pub use rewrite::{Previous, Rewrite};

@@ -3,9 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::demand::{Demand, Guard};
+use super::demand::Demand;
 use super::door::{Door, Who, doors};
-use super::subject::{Openness, is_public, openness, parties};
 use super::{Effect, TrustPolicy};
 use crate::id::{AccountId, UniqueId};
 use crate::severity::Severity;
@@ -62,11 +61,11 @@ pub struct Difference {
 }
 
 impl Difference {
-    fn harmless(words: String) -> Self {
+    pub(super) fn harmless(words: String) -> Self {
         Self { severity: None, words, phrase: "" }
     }
 
-    fn bad(severity: Severity, phrase: &'static str, words: String) -> Self {
+    pub(super) fn bad(severity: Severity, phrase: &'static str, words: String) -> Self {
         Self { severity: Some(severity), words, phrase }
     }
 }
@@ -103,11 +102,12 @@ fn doors_of(policy: &TrustPolicy, world: &World<'_>) -> Vec<Door> {
     doors
 }
 
-struct Comparison<'a> {
-    before: Before<'a>,
-    old: &'a [Door],
-    after: &'a TrustPolicy,
-    world: &'a World<'a>,
+pub(super) struct Comparison<'a> {
+    pub(super) before: Before<'a>,
+    /// The doors of the policy before.
+    pub(super) old: &'a [Door],
+    pub(super) after: &'a TrustPolicy,
+    pub(super) world: &'a World<'a>,
 }
 
 impl Comparison<'_> {
@@ -166,302 +166,12 @@ impl Comparison<'_> {
         found
     }
 
-    /// Somebody who was not let in before.
-    fn opened(&self, door: &Door) -> Difference {
-        let with = door.terms(self.after);
-        let who = door.who.display();
-        let judged = match &door.who {
-            Who::Anybody | Who::AnybodyBut(_) | Who::AnyProvider(_) => Some(anybody(door)),
-            Who::Id(id) if (self.world.knows_id)(id) => None,
-            Who::Id(_) => Some((self.of_stranger(door).0, "opened to an unknown id")),
-            Who::Account(_) | Who::Arn(_) => match door.who.account() {
-                Some(account) => self.of_account(door, account),
-                None if door.demands(Guard::Organisation) => {
-                    Some((Severity::Medium, "opened to a whole organisation"))
-                }
-                None => Some((Severity::Critical, "opened to every account")),
-            },
-            Who::Service(_) => self.low_if_changed("opened to another service"),
-            Who::Federated(_) => self.of_provider(door),
-            Who::Other(_) => Some((Severity::Low, "opened to somebody unclear")),
-        };
-        match judged {
-            Some((severity, phrase)) => {
-                let words = match self.stranger(door) {
-                    Some(what) => format!("{who}, {what}, is let in {with}"),
-                    None => format!("{who} is let in {with}"),
-                };
-                Difference::bad(severity, phrase, words)
-            }
-            None => Difference::harmless(format!("{who} is let in {with}")),
-        }
-    }
-
-    /// Who an outside account is, for a sentence.
-    fn stranger(&self, door: &Door) -> Option<&'static str> {
-        if let Who::Id(_) = &door.who {
-            return Some("which tells no account and is not known here");
-        }
-        let account = door.who.account().filter(|it| Some(*it) != self.world.role_account)?;
-        let is_whole = matches!(door.who, Who::Account(_));
-        let one_of = |whole: &'static str, part: &'static str| if is_whole { whole } else { part };
-        if self.knew_some_of(account) {
-            return Some(one_of(
-                "of which this role let in some",
-                "of an account of which this role let in others",
-            ));
-        }
-        Some(match (self.world.standing)(account) {
-            Standing::Ours => one_of("one of our accounts", "of one of our accounts"),
-            Standing::Declared => one_of(
-                "which is declared for this role",
-                "of an account that is declared for this role",
-            ),
-            Standing::Regular => one_of(
-                "which was seen to take this role",
-                "of an account that was seen to take this role",
-            ),
-            Standing::Known => one_of("which is known here", "of an account that is known here"),
-            Standing::Stranger => one_of(
-                "which no role here was known to trust",
-                "of an account that no role here was known to trust",
-            ),
-        })
-    }
-
-    /// Whether somebody of an account was let in before.
-    fn knew_some_of(&self, account: AccountId) -> bool {
-        self.old.iter().any(|old| old.who.account() == Some(account))
-    }
-
-    /// Somebody of whom nothing is known. A role that is made for a vendor, as vendors ask for
-    /// it, opens nothing yet; to let one into a role that is there an intruder would choose an
-    /// ExternalId too.
-    fn of_stranger(&self, door: &Door) -> (Severity, &'static str) {
-        let proves = door.demands(Guard::ExternalId) || door.demands(Guard::Organisation);
-        match self.before {
-            Before::Nothing if proves => (Severity::Low, "made for a new account"),
-            _ if proves => (Severity::Medium, "opened to a new account"),
-            _ => (Severity::High, "opened to a new account"),
-        }
-    }
-
-    fn of_account(&self, door: &Door, account: AccountId) -> Option<(Severity, &'static str)> {
-        let knew_some = self.knew_some_of(account);
-        if knew_some && !door.who.is_one() {
-            return Some((Severity::Medium, "opened to a whole account"));
-        }
-        if Some(account) == self.world.role_account {
-            let is_account = matches!(door.who, Who::Account(_)) || names_all(&door.who);
-            return match self.before {
-                Before::Policy(_) if is_account => {
-                    Some((Severity::Medium, "opened to its whole account"))
-                }
-                _ if door.who.is_one() || is_account => None,
-                _ => self.low_if_changed("opened to a pattern of principals"),
-            };
-        }
-        let proves = door.demands(Guard::ExternalId) || door.demands(Guard::Organisation);
-        match (self.world.standing)(account) {
-            _ if knew_some => self.low_if_changed("opened to another principal outside"),
-            Standing::Ours => self.low_if_changed("opened to another account of ours"),
-            Standing::Declared | Standing::Regular => {
-                self.low_if_changed("opened to an account that takes it")
-            }
-            Standing::Known if proves => Some((Severity::Low, "opened to a known account")),
-            Standing::Known => Some((Severity::Medium, "opened to a known account")),
-            Standing::Stranger => Some(self.of_stranger(door)),
-        }
-    }
-
-    fn of_provider(&self, door: &Door) -> Option<(Severity, &'static str)> {
-        let parties = parties(door);
-        let is_known = !parties.is_empty() && parties.iter().all(|it| (self.world.knows_party)(it));
-        let is_change = matches!(self.before, Before::Policy(_));
-        match openness(door) {
-            Some(Openness::World) => Some((Severity::Critical, "opened to anybody of a provider")),
-            Some(Openness::Provider) => Some((Severity::High, "opened to all of a provider")),
-            _ if is_known => self.low_if_changed("opened to an identity provider"),
-            Some(Openness::Pinned) if is_change => {
-                Some((Severity::Medium, "opened to a new subject"))
-            }
-            Some(Openness::Pinned) if is_public(door) => {
-                Some((Severity::Low, "opened to a new subject"))
-            }
-            None if is_change => Some((Severity::Medium, "opened to an identity provider")),
-            _ => None,
-        }
-    }
-
-    /// A demand that is no longer made of those who come through a door.
-    fn lost(&self, door: &Door, demand: &Demand) -> Difference {
-        let who = door.who.display();
-        let about = door.demands.iter().filter(|it| it.is_about(demand));
-        let instead = about.rev().max_by_key(|it| it.strictness);
-        let words = match instead {
-            Some(new) if demand.guard == Guard::Mfa && new.strictness < demand.strictness => {
-                format!(
-                    "{who} needs MFA only where the request tells of it, so a long-term key needs none"
-                )
-            }
-            Some(new) if demand.max_age().is_some() && new.max_age().is_none() => {
-                format!("{who} needs MFA of any age instead of {}", demand.display())
-            }
-            Some(new) if new.strictness < demand.strictness => {
-                format!("{who} needs {} only where the request has it", demand.display())
-            }
-            Some(new) => format!("{who} needs {} instead of {}", new.display(), demand.display()),
-            None if self.old.iter().any(|it| it.who.covers(&door.who)) => {
-                format!("{who} no longer needs {}", demand.display())
-            }
-            None => {
-                format!("{who} does not need {}, as others of its account do", demand.display())
-            }
-        };
-        let is_replaced = instead.is_some_and(|new| new.narrows() && !new.takes_some_of(demand));
-        match self.cost(door, demand, instead, is_replaced) {
-            Some((severity, phrase)) => Difference::bad(severity, phrase, words),
-            None => Difference::harmless(words),
-        }
-    }
-
-    /// How bad it is that a demand is not what it was.
-    fn cost(
-        &self,
-        door: &Door,
-        demand: &Demand,
-        instead: Option<&Demand>,
-        is_replaced: bool,
-    ) -> Option<(Severity, &'static str)> {
-        // What keeps nobody out is no loss.
-        if !demand.narrows() && demand.guard != Guard::Deny && !demand.test.is_negated() {
-            let phrase = if instead.is_some() { LONGER } else { "asks for MFA no more" };
-            return (demand.guard == Guard::Mfa).then_some((Severity::Low, phrase));
-        }
-        let narrows = instead.is_some_and(Demand::narrows);
-        let outside = door.who.account().is_none_or(|it| Some(it) != self.world.role_account);
-        let exposed = match &door.who {
-            Who::Anybody | Who::AnybodyBut(_) | Who::AnyProvider(_) => Some(anybody(door)),
-            Who::Arn(_) if door.who.account().is_none() && !door.demands(Guard::Organisation) => {
-                Some((Severity::Critical, "opened to every account"))
-            }
-            Who::Federated(_) => match openness(door) {
-                Some(Openness::World) => {
-                    Some((Severity::Critical, "opened to anybody of a provider"))
-                }
-                Some(Openness::Provider) => Some((Severity::High, "opened to all of a provider")),
-                _ => None,
-            },
-            _ => None,
-        };
-        let of_guard = match demand.guard {
-            // Of a pattern nobody can tell whether it takes the old one, too.
-            Guard::ExternalId if is_replaced && !instead.is_some_and(Demand::has_wildcards) => {
-                Some((Severity::Low, "with another ExternalId"))
-            }
-            Guard::ExternalId if narrows => Some((Severity::Medium, "with more ExternalIds")),
-            Guard::ExternalId if outside => Some((Severity::High, "lost its ExternalId")),
-            Guard::ExternalId => Some((Severity::Low, "lost its ExternalId")),
-            Guard::Mfa if narrows => Some((Severity::Low, LONGER)),
-            Guard::Mfa => Some((Severity::High, "lost its demand for MFA")),
-            Guard::Organisation if narrows => Some((Severity::Medium, "with another organisation")),
-            // Who is named, and is one of ours, belongs to the organisation anyhow.
-            Guard::Organisation if self.is_of_ours(&door.who) => {
-                Some((Severity::Low, "lost its organisation"))
-            }
-            Guard::Organisation => Some((Severity::High, "lost its organisation")),
-            Guard::Address => Some((Severity::Medium, "lost its source addresses")),
-            Guard::Subject if is_replaced => self.of_subject(door),
-            Guard::Subject => Some((Severity::Medium, "with a wider subject")),
-            Guard::Source => Some((Severity::Medium, "lost its source account")),
-            Guard::Caller if !door.who.is_one() => {
-                Some((Severity::Medium, "opened to more callers"))
-            }
-            Guard::Deny => Some((Severity::Medium, "lost a Deny")),
-            Guard::Audience if demand.key.ends_with(":amr") => {
-                Some((Severity::Medium, "opened to guests"))
-            }
-            Guard::Audience | Guard::Caller | Guard::Session | Guard::Other => {
-                Some((Severity::Low, "lost a condition"))
-            }
-        };
-        of_guard.max(exposed)
-    }
-
-    /// Whether those who come through a door are of an account of ours.
-    fn is_of_ours(&self, who: &Who) -> bool {
-        who.account().is_some_and(|account| {
-            Some(account) == self.world.role_account
-                || (self.world.standing)(account) == Standing::Ours
-        })
-    }
-
-    /// A subject that replaces another one: of the same owner, of a known one, or of nobody known.
-    fn of_subject(&self, door: &Door) -> Option<(Severity, &'static str)> {
-        let new = parties(door);
-        let old: Vec<String> = self.old.iter().flat_map(parties).collect();
-        let is_known = |it: &String| old.contains(it) || (self.world.knows_party)(it);
-        if !new.is_empty() && new.iter().all(is_known) {
-            return Some((Severity::Low, "with another subject"));
-        }
-        Some((Severity::Medium, "opened to a new subject"))
-    }
-
-    fn low_if_changed(&self, phrase: &'static str) -> Option<(Severity, &'static str)> {
-        matches!(self.before, Before::Policy(_)).then_some((Severity::Low, phrase))
-    }
-
     /// Those who are no longer let in.
     fn closed(&self, new: &[Door]) -> Vec<Difference> {
         let gone = self.old.iter().filter(|old| !new.iter().any(|it| it.who.covers(&old.who)));
         gone.map(|old| Difference::harmless(format!("{} is no longer let in", old.who.display())))
             .collect()
     }
-}
-
-/// Where MFA is still demanded, and may be older.
-const LONGER: &str = "with a longer age of MFA";
-
-/// A pattern that takes every user or every role of its account.
-fn names_all(who: &Who) -> bool {
-    let Who::Arn(arn) = who else { return false };
-    let resource = arn.as_str().rsplit(':').next().unwrap_or_default();
-    matches!(resource, "*" | "user/*" | "role/*")
-}
-
-/// How bad it is to let everybody in on the terms of a door.
-fn anybody(door: &Door) -> (Severity, &'static str) {
-    // A name or tag of their own strangers choose.
-    let is_chosen =
-        |it: &Demand| it.key == "aws:username" || it.key.starts_with("aws:principaltag/");
-    let keeps_out = |it: &Demand| match it.guard {
-        Guard::ExternalId | Guard::Address => it.narrows(),
-        Guard::Caller => it.narrows() && !is_chosen(it),
-        Guard::Subject => it.narrows() && matches!(door.who, Who::AnyProvider(_)),
-        _ => false,
-    };
-    if door.demands(Guard::Organisation) {
-        (Severity::Medium, "opened to a whole organisation")
-    } else if door.demands.iter().any(keeps_out) {
-        (Severity::High, "opened to everybody on conditions")
-    } else {
-        (Severity::Critical, "opened to everybody")
-    }
-}
-
-/// The name under which an account is known as a party.
-#[must_use]
-pub fn party_of(account: AccountId) -> String {
-    format!("account:{account}")
-}
-
-/// The accounts and parties of identity providers that a policy lets in, by the names under
-/// which [`World`] is asked for them: `444455556666`, `provider:…`.
-#[must_use]
-pub fn trusted_parties(policy: &TrustPolicy) -> (Vec<AccountId>, Vec<String>) {
-    let doors = doors(policy);
-    let accounts = doors.iter().filter_map(|door| door.who.account()).collect();
-    (accounts, doors.iter().flat_map(parties).collect())
 }
 
 /// Whether anything in the policy lets somebody in, or its words were not understood.

@@ -1,0 +1,127 @@
+//! What those who come through a door need no longer, and how much that matters.
+
+use super::compare::{Comparison, Difference, Standing};
+use super::demand::{Demand, Guard};
+use super::door::{Door, Who};
+use super::opened::anybody;
+use super::subject::{Openness, openness, parties};
+use crate::severity::Severity;
+
+/// Where MFA is still demanded, and may be older.
+const LONGER: &str = "with a longer age of MFA";
+
+impl Comparison<'_> {
+    /// A demand that is no longer made of those who come through a door.
+    pub(super) fn lost(&self, door: &Door, demand: &Demand) -> Difference {
+        let who = door.who.display();
+        let about = door.demands.iter().filter(|it| it.is_about(demand));
+        let instead = about.rev().max_by_key(|it| it.strictness);
+        let words = match instead {
+            Some(new) if demand.guard == Guard::Mfa && new.strictness < demand.strictness => {
+                format!(
+                    "{who} needs MFA only where the request tells of it, so a long-term key needs none"
+                )
+            }
+            Some(new) if demand.max_age().is_some() && new.max_age().is_none() => {
+                format!("{who} needs MFA of any age instead of {}", demand.display())
+            }
+            Some(new) if new.strictness < demand.strictness => {
+                format!("{who} needs {} only where the request has it", demand.display())
+            }
+            Some(new) => format!("{who} needs {} instead of {}", new.display(), demand.display()),
+            None if self.old.iter().any(|it| it.who.covers(&door.who)) => {
+                format!("{who} no longer needs {}", demand.display())
+            }
+            None => {
+                format!("{who} does not need {}, as others of its account do", demand.display())
+            }
+        };
+        let is_replaced = instead.is_some_and(|new| new.narrows() && !new.takes_some_of(demand));
+        match self.cost(door, demand, instead, is_replaced) {
+            Some((severity, phrase)) => Difference::bad(severity, phrase, words),
+            None => Difference::harmless(words),
+        }
+    }
+
+    /// How bad it is that a demand is not what it was.
+    fn cost(
+        &self,
+        door: &Door,
+        demand: &Demand,
+        instead: Option<&Demand>,
+        is_replaced: bool,
+    ) -> Option<(Severity, &'static str)> {
+        // What keeps nobody out is no loss.
+        if !demand.narrows() && demand.guard != Guard::Deny && !demand.test.is_negated() {
+            let phrase = if instead.is_some() { LONGER } else { "asks for MFA no more" };
+            return (demand.guard == Guard::Mfa).then_some((Severity::Low, phrase));
+        }
+        let narrows = instead.is_some_and(Demand::narrows);
+        let outside = door.who.account().is_none_or(|it| Some(it) != self.world.role_account);
+        let exposed = match &door.who {
+            Who::Anybody | Who::AnybodyBut(_) | Who::AnyProvider(_) => Some(anybody(door)),
+            Who::Arn(_) if door.who.account().is_none() && !door.demands(Guard::Organisation) => {
+                Some((Severity::Critical, "opened to every account"))
+            }
+            Who::Federated(_) => match openness(door) {
+                Some(Openness::World) => {
+                    Some((Severity::Critical, "opened to anybody of a provider"))
+                }
+                Some(Openness::Provider) => Some((Severity::High, "opened to all of a provider")),
+                _ => None,
+            },
+            _ => None,
+        };
+        let of_guard = match demand.guard {
+            // Of a pattern nobody can tell whether it takes the old one, too.
+            Guard::ExternalId if is_replaced && !instead.is_some_and(Demand::has_wildcards) => {
+                Some((Severity::Low, "with another ExternalId"))
+            }
+            Guard::ExternalId if narrows => Some((Severity::Medium, "with more ExternalIds")),
+            Guard::ExternalId if outside => Some((Severity::High, "lost its ExternalId")),
+            Guard::ExternalId => Some((Severity::Low, "lost its ExternalId")),
+            Guard::Mfa if narrows => Some((Severity::Low, LONGER)),
+            Guard::Mfa => Some((Severity::High, "lost its demand for MFA")),
+            Guard::Organisation if narrows => Some((Severity::Medium, "with another organisation")),
+            // Who is named, and is one of ours, belongs to the organisation anyhow.
+            Guard::Organisation if self.is_of_ours(&door.who) => {
+                Some((Severity::Low, "lost its organisation"))
+            }
+            Guard::Organisation => Some((Severity::High, "lost its organisation")),
+            Guard::Address => Some((Severity::Medium, "lost its source addresses")),
+            Guard::Subject if is_replaced => self.of_subject(door),
+            Guard::Subject => Some((Severity::Medium, "with a wider subject")),
+            Guard::Source => Some((Severity::Medium, "lost its source account")),
+            Guard::Caller if !door.who.is_one() => {
+                Some((Severity::Medium, "opened to more callers"))
+            }
+            Guard::Deny => Some((Severity::Medium, "lost a Deny")),
+            Guard::Audience if demand.key.ends_with(":amr") => {
+                Some((Severity::Medium, "opened to guests"))
+            }
+            Guard::Audience | Guard::Caller | Guard::Session | Guard::Other => {
+                Some((Severity::Low, "lost a condition"))
+            }
+        };
+        of_guard.max(exposed)
+    }
+
+    /// Whether those who come through a door are of an account of ours.
+    fn is_of_ours(&self, who: &Who) -> bool {
+        who.account().is_some_and(|account| {
+            Some(account) == self.world.role_account
+                || (self.world.standing)(account) == Standing::Ours
+        })
+    }
+
+    /// A subject that replaces another one: of the same owner, of a known one, or of nobody known.
+    fn of_subject(&self, door: &Door) -> Option<(Severity, &'static str)> {
+        let new = parties(door);
+        let old: Vec<String> = self.old.iter().flat_map(parties).collect();
+        let is_known = |it: &String| old.contains(it) || (self.world.knows_party)(it);
+        if !new.is_empty() && new.iter().all(is_known) {
+            return Some((Severity::Low, "with another subject"));
+        }
+        Some((Severity::Medium, "opened to a new subject"))
+    }
+}
