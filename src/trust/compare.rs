@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::demand::Demand;
 use super::door::{Door, Who, doors};
-use super::{Effect, TrustPolicy};
+use super::lost::NO_MFA;
+use super::{Ask, Effect, TrustPolicy};
 use crate::id::{AccountId, UniqueId};
 use crate::severity::Severity;
 
@@ -43,7 +44,7 @@ pub struct World<'a> {
     pub role_account: Option<AccountId>,
     /// What another account is.
     pub standing: &'a dyn Fn(AccountId) -> Standing,
-    /// Whether a party of an identity provider is trusted elsewhere.
+    /// Whether a party is trusted elsewhere: one of an identity provider, or an organisation.
     pub knows_party: &'a dyn Fn(&str) -> bool,
     /// Whether a unique id is known to be that of a user or role of the role's account.
     pub knows_id: &'a dyn Fn(&UniqueId) -> bool,
@@ -91,15 +92,24 @@ pub fn compare(before: Before<'_>, after: &TrustPolicy, world: &World<'_>) -> Ve
 }
 
 /// The doors of a policy of the role: to those of the account that the role is in, whoever is
-/// named beside, where that is what the policy says.
+/// named beside, where that is what the policy says. Each is told once.
 fn doors_of(policy: &TrustPolicy, world: &World<'_>) -> Vec<Door> {
-    let mut doors = doors(policy);
-    if let Some(own) = world.role_account {
-        let wide = doors.iter_mut().filter(|it| matches!(it.who, Who::Anybody));
-        wide.filter(|it| it.demands.iter().any(Demand::names_own_account))
-            .for_each(|it| it.who = Who::Account(own));
+    let mut found: Vec<Door> = Vec::new();
+    for mut door in doors(policy) {
+        let is_aws = door.who.ask() == Ask::AssumeRole;
+        let is_own = is_aws && door.demands.iter().any(Demand::names_own_account);
+        if let Some(own) = world.role_account.filter(|_| is_own) {
+            let Some(who) = door.who.of_account(own) else { continue };
+            door.who = who;
+        }
+        let is_same = |it: &Door| {
+            it.who == door.who && it.demands == door.demands && it.is_unclear == door.is_unclear
+        };
+        if !found.iter().any(is_same) {
+            found.push(door);
+        }
     }
-    doors
+    found
 }
 
 pub(super) struct Comparison<'a> {
@@ -124,7 +134,7 @@ impl Comparison<'_> {
         let gained = door.demands.iter().filter(|it| !had(it));
         found.extend(gained.map(|it| {
             let who = door.who.display();
-            Difference::harmless(format!("{who} now needs {}", it.display()))
+            Difference::harmless(format!("{who} now needs {}", it.display(&door.who)))
         }));
         found
     }
@@ -138,9 +148,17 @@ impl Comparison<'_> {
     ) -> Option<Vec<Difference>> {
         let lost = |old: &Door| -> Vec<Difference> {
             // A name that made a narrower door of a wide one is told by who came through it.
-            let kept = |it: &&Demand| {
+            let is_told = |it: &Demand| {
                 (it.names_callers() && old.who.is_one())
-                    || door.demands.iter().any(|mine| mine.implies(it))
+                    || it.is_met_by(&door.who)
+                    || (it.names_own_account() && self.is_own(&door.who))
+            };
+            let is_of_others =
+                |it: &Demand| it.denial.as_ref().is_some_and(|it| !it.concerns(&door.who));
+            let kept = |it: &&Demand| {
+                is_told(it)
+                    || is_of_others(it)
+                    || door.demands.iter().any(|mine| mine.implies(it, &door.who))
             };
             old.demands.iter().filter(|it| !kept(it)).map(|it| self.lost(door, it)).collect()
         };
@@ -159,11 +177,21 @@ impl Comparison<'_> {
             let covering = self.old.iter().filter(|it| it.who.covers(&old.who));
             found.extend(self.least_lost(&same, covering).unwrap_or_default());
         }
-        if found.is_empty() && Some(account) != self.world.role_account {
-            found.extend(self.least_lost(door, of_account()).unwrap_or_default());
+        if found.is_empty() {
+            let others = self.least_lost(door, of_account()).unwrap_or_default();
+            found.extend(match self.is_own(&door.who) {
+                true if is_user(&door.who) => unlike_others(others),
+                true => Vec::new(),
+                false => others,
+            });
         }
         found.retain(|it| it.severity.is_some());
         found
+    }
+
+    /// Whether all of these are of the account that the role is in.
+    pub(super) fn is_own(&self, who: &Who) -> bool {
+        who.account().is_some() && who.account() == self.world.role_account
     }
 
     /// Those who are no longer let in.
@@ -172,6 +200,20 @@ impl Comparison<'_> {
         gone.map(|old| Difference::harmless(format!("{} is no longer let in", old.who.display())))
             .collect()
     }
+}
+
+/// Whether users may be meant. A role's own sessions bear no MFA, whatever is demanded.
+fn is_user(who: &Who) -> bool {
+    matches!(who, Who::Arn(arn) if arn.as_str().contains(":user/"))
+}
+
+/// Of a further user of the role's own account only that they come without the MFA that all
+/// others need. They were not let in before, so it is not a demand of theirs that was lost.
+fn unlike_others(found: Vec<Difference>) -> Vec<Difference> {
+    let of_mfa = found.into_iter().filter(|it| it.phrase == NO_MFA);
+    of_mfa
+        .map(|it| Difference { severity: it.severity.min(Some(Severity::Medium)), ..it })
+        .collect()
 }
 
 /// Whether anything in the policy lets somebody in, or its words were not understood.
