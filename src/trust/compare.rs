@@ -157,6 +157,7 @@ impl Comparison<'_> {
                 |it: &Demand| it.denial.as_ref().is_some_and(|it| !it.concerns(&door.who));
             let kept = |it: &&Demand| {
                 is_told(it)
+                    || door.demands.contains(it)
                     || is_of_others(it)
                     || door.demands.iter().any(|mine| mine.implies(it, &door.who))
             };
@@ -211,9 +212,12 @@ fn is_user(who: &Who) -> bool {
 /// others need. They were not let in before, so it is not a demand of theirs that was lost.
 fn unlike_others(found: Vec<Difference>) -> Vec<Difference> {
     let of_mfa = found.into_iter().filter(|it| it.phrase == NO_MFA);
-    of_mfa
-        .map(|it| Difference { severity: it.severity.min(Some(Severity::Medium)), ..it })
-        .collect()
+    let of_a_user = |it: Difference| Difference {
+        severity: it.severity.min(Some(Severity::Medium)),
+        phrase: "opened to a user without MFA",
+        ..it
+    };
+    of_mfa.map(of_a_user).collect()
 }
 
 /// Whether anything in the policy lets somebody in, or its words were not understood.

@@ -62,6 +62,11 @@ impl Guard {
             "aws:principalarn" | "aws:principalaccount" | "aws:userid" | "aws:username" => {
                 Self::Caller
             }
+            // By these EKS says which pod it is that a role is taken for.
+            "aws:requesttag/eks-cluster-arn"
+            | "aws:requesttag/eks-cluster-name"
+            | "aws:requesttag/kubernetes-namespace"
+            | "aws:requesttag/kubernetes-service-account" => Self::Caller,
             _ if key.starts_with("aws:principaltag/") => Self::Caller,
             _ if key.starts_with("aws:") || key.starts_with("sts:") => Self::Other,
             // Claims of identity providers: `token.actions.githubusercontent.com:sub`.

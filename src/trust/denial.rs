@@ -2,7 +2,7 @@
 
 use super::condition::Condition;
 use super::demand::Demand;
-use super::door::Who;
+use super::door::{Who, is_session_of};
 use super::operand::Operand;
 use super::operator::Test;
 use super::principal::{Principals, Trusted};
@@ -95,23 +95,20 @@ impl Denial {
     }
 
     fn is_about_all_of(&self, other: &Self, who: &Who) -> bool {
-        let covers = |wide: &Trusted, narrow: &Trusted| Who::of(wide).covers(&Who::of(narrow));
-        match (&self.principals, &other.principals) {
-            (mine, theirs) if mine == theirs => true,
-            (mine, _) if denied(mine, who).0 => true,
-            (Principals::Only(mine), Principals::Only(theirs)) => {
-                theirs.iter().all(|it| mine.iter().any(|mine| covers(mine, it)))
-            }
-            (Principals::AllBut(mine), Principals::AllBut(theirs)) => {
-                mine.iter().all(|it| theirs.iter().any(|theirs| covers(theirs, it)))
-            }
+        let within = |wide: &[Trusted], narrow: &[Trusted]| {
+            narrow.iter().all(|it| wide.iter().any(|wide| includes(wide, it)))
+        };
+        let is_wider = match (&self.principals, &other.principals) {
+            (Principals::Only(mine), Principals::Only(theirs)) => within(mine, theirs),
+            (Principals::AllBut(mine), Principals::AllBut(theirs)) => within(theirs, mine),
             (Principals::AllBut(mine), Principals::Only(theirs)) => {
-                let spares =
+                let may_be_spared =
                     |it: &Trusted| mine.iter().any(|mine| Who::of(mine).may_share(&Who::of(it)));
-                !theirs.iter().any(spares)
+                !theirs.iter().any(may_be_spared)
             }
             (Principals::Only(_), Principals::AllBut(_)) => false,
-        }
+        };
+        is_wider || denied(&self.principals, who).0
     }
 
     /// Whether a condition holds wherever all of this one's do.
@@ -147,6 +144,17 @@ impl Denial {
             [] => format!("to pass the Deny of {whom}"),
             keys => format!("to pass the Deny of {whom} on {}", listed(keys, "and")),
         }
+    }
+}
+
+/// Whether everybody of a principal is among those of another one. Lists are long, and most of
+/// what they name are single users and roles.
+fn includes(wide: &Trusted, narrow: &Trusted) -> bool {
+    match (wide, narrow) {
+        (Trusted::Arn(wide), Trusted::Arn(narrow)) => {
+            wide == narrow || is_session_of(narrow.as_str(), wide.as_str())
+        }
+        (wide, narrow) => Who::of(wide).covers(&Who::of(narrow)),
     }
 }
 

@@ -308,16 +308,11 @@ impl Who {
 /// Whether an ARN is that of a session of a role. Only names can be compared: a session's ARN
 /// does not have the role's path.
 pub(super) fn is_session_of(session: &str, role: &str) -> bool {
-    let name = |resource: &str, kind: &str| {
-        let rest = resource.strip_prefix(kind)?.to_owned();
-        Some(rest)
-    };
     let (Some(session), Some(role)) = (ArnParts::of(session), ArnParts::of(role)) else {
         return false;
     };
-    let of_session = name(session.resource, "assumed-role/");
-    let of_session = of_session.as_deref().and_then(|it| it.split('/').next());
-    let of_role = name(role.resource, "role/");
-    let of_role = of_role.as_deref().and_then(|it| it.rsplit('/').next());
+    let of_session = session.resource.strip_prefix("assumed-role/");
+    let of_session = of_session.and_then(|it| it.split('/').next());
+    let of_role = role.resource.strip_prefix("role/").and_then(|it| it.rsplit('/').next());
     session.account == role.account && of_session.is_some() && of_session == of_role
 }

@@ -53,7 +53,7 @@ impl Comparison<'_> {
         };
         let of_which = match demand.guard {
             Guard::Organisation => self.of_which_organisation(door),
-            _ => "",
+            _ => String::new(),
         };
         let words = format!("{words}{of_which}");
         let is_replaced = instead.is_some_and(|new| new.narrows() && !new.takes_some_of(demand));

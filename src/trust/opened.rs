@@ -52,8 +52,10 @@ impl Comparison<'_> {
     /// How bad it is to let everybody in on the terms of a door.
     pub(super) fn anybody(&self, door: &Door) -> (Severity, &'static str) {
         // A name or tag of their own strangers choose.
-        let is_chosen =
-            |it: &Demand| it.key == "aws:username" || it.key.starts_with("aws:principaltag/");
+        let is_chosen = |it: &Demand| {
+            let tags = ["aws:principaltag/", "aws:requesttag/"];
+            it.key == "aws:username" || tags.iter().any(|tag| it.key.starts_with(tag))
+        };
         let keeps_out = |it: &Demand| match it.guard {
             Guard::ExternalId | Guard::Address => it.narrows(),
             Guard::Caller => it.narrows() && !is_chosen(it),

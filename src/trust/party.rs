@@ -6,6 +6,7 @@ use super::demand::{Demand, Guard};
 use super::door::{Door, doors};
 use super::subject::parties;
 use crate::id::AccountId;
+use crate::text::{inline, listed};
 
 /// The name under which an account is known as a party.
 #[must_use]
@@ -63,16 +64,8 @@ impl Comparison<'_> {
     }
 
     fn of_demand(&self, door: &Door, demand: &Demand) -> Membership {
-        // That it is the role's own needs no name.
-        let Some(named) = organisations(demand) else { return Membership::Known };
-        // Whoever came through the door before was of it.
-        let covering = self.old.iter().filter(|it| it.who.covers(&door.who));
-        let old: Vec<&Demand> = covering.flat_map(|it| &it.demands).collect();
-        let had =
-            |id: &str| old.iter().filter_map(|it| organisations(it)).flatten().any(|it| it == id);
-        let is_known = |id: &&str| (self.world.knows_party)(&party_of_organisation(id)) || had(id);
         let mut demands = self.old.iter().flat_map(|it| &it.demands);
-        if named.iter().all(is_known) {
+        if self.unknown(door, demand).is_empty() {
             Membership::Known
         } else if (self.world.knows_party)(SOME_ORGANISATION)
             || demands.any(|it| organisations(it).is_some())
@@ -83,15 +76,29 @@ impl Comparison<'_> {
         }
     }
 
-    /// What a sentence has to say of the organisation that a door for others demands.
-    pub(super) fn of_which_organisation(&self, door: &Door) -> &'static str {
+    /// The organisations that a demand names and that are not known. That it is the role's own
+    /// needs no name.
+    fn unknown<'d>(&self, door: &Door, demand: &'d Demand) -> Vec<&'d str> {
+        // Whoever came through the door before was of it.
+        let covering = self.old.iter().filter(|it| it.who.covers(&door.who));
+        let old = covering.flat_map(|it| &it.demands).filter_map(organisations);
+        let old: Vec<&str> = old.flatten().collect();
+        let is_known =
+            |id: &&str| old.contains(id) || (self.world.knows_party)(&party_of_organisation(id));
+        organisations(demand).into_iter().flatten().filter(|it| !is_known(it)).collect()
+    }
+
+    /// What a sentence has to say of the organisations that a door for others demands.
+    pub(super) fn of_which_organisation(&self, door: &Door) -> String {
         match self.membership(door) {
-            _ if self.is_of_ours(&door.who) => "",
+            _ if self.is_of_ours(&door.who) => String::new(),
             Some(Membership::Stranger) => {
-                ", of an organisation that no role here was known to trust"
+                let unknown = door.demands.iter().flat_map(|it| self.unknown(door, it));
+                let unknown: Vec<String> = unknown.map(|it| format!("`{}`", inline(it))).collect();
+                format!("; no role here was known to trust {}", listed(&unknown, "or"))
             }
-            Some(Membership::Unheard) => ", and no organisation is known here to tell ours by",
-            Some(Membership::Known) | None => "",
+            Some(Membership::Unheard) => "; no organisation is known here to tell ours by".into(),
+            Some(Membership::Known) | None => String::new(),
         }
     }
 }
