@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::demand::Demand;
+use super::denial::Denial;
 use super::door::{Door, Who, doors};
 use super::lost::NO_MFA;
 use super::{Ask, Effect, TrustPolicy};
@@ -155,11 +156,19 @@ impl Comparison<'_> {
             };
             let is_of_others =
                 |it: &Demand| it.denial.as_ref().is_some_and(|it| !it.concerns(&door.who));
+            let is_implied =
+                |it: &Demand| door.demands.iter().any(|mine| mine.implies(it, &door.who));
+            // What was one `Deny` of several may have become one of each.
+            let is_kept_in_parts = |it: &Demand| {
+                let parts = it.denial.iter().flat_map(Denial::parts);
+                parts.map(|it| is_implied(&Demand::to_pass(it))).reduce(|a, b| a && b) == Some(true)
+            };
             let kept = |it: &&Demand| {
                 is_told(it)
                     || door.demands.contains(it)
                     || is_of_others(it)
-                    || door.demands.iter().any(|mine| mine.implies(it, &door.who))
+                    || is_implied(it)
+                    || is_kept_in_parts(it)
             };
             old.demands.iter().filter(|it| !kept(it)).map(|it| self.lost(door, it)).collect()
         };

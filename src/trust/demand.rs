@@ -363,6 +363,14 @@ impl Demand {
             }
     }
 
+    /// Whether it is met by others than a user or role, whose ARN this is. Of a session it is the
+    /// role's that a request bears.
+    pub(super) fn keeps_out(&self, arn: &Text) -> bool {
+        let is_borne = arn.as_str().split(':').nth(2) == Some("iam");
+        let is_about_arns = self.key == "aws:principalarn" && self.test.is_negated();
+        is_borne && is_about_arns && self.takes(&Operand::Text(arn.clone()), false)
+    }
+
     /// Whether some value of it is a pattern.
     #[must_use]
     pub fn has_wildcards(&self) -> bool {

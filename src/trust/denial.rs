@@ -111,6 +111,18 @@ impl Denial {
         is_wider || denied(&self.principals, who).0
     }
 
+    /// The `Deny` as several, of which each is about one of those whom it names.
+    pub(super) fn parts(&self) -> Vec<Self> {
+        match &self.principals {
+            Principals::Only(named) if named.len() > 1 => {
+                let one = |it: &Trusted| Principals::Only(vec![it.clone()]);
+                let of = |it| Self { principals: one(it), ..self.clone() };
+                named.iter().map(of).collect()
+            }
+            _ => vec![self.clone()],
+        }
+    }
+
     /// Whether a condition holds wherever all of this one's do.
     fn implies(&self, condition: &Condition, who: &Who) -> bool {
         self.conditions.iter().any(|mine| {
@@ -124,8 +136,11 @@ impl Denial {
 
     /// Whether nobody who meets a demand is kept out.
     pub(super) fn is_passed_by(&self, demand: &Demand, who: &Who) -> bool {
-        let passes = self.conditions.iter().filter_map(Demand::of_deny);
-        self.notes.is_empty() && passes.into_iter().any(|it| demand.implies(&it, who))
+        let mut passes = self.conditions.iter().filter_map(Demand::of_deny);
+        let is_named = |it: &Trusted| matches!(it, Trusted::Arn(arn) if demand.keeps_out(arn));
+        let keeps_all_out =
+            matches!(&self.principals, Principals::Only(named) if named.iter().all(is_named));
+        self.notes.is_empty() && (keeps_all_out || passes.any(|it| demand.implies(&it, who)))
     }
 
     /// Whom it keeps out, in words: `to pass the Deny of arn:aws:iam::111122223333:user/mallory`.

@@ -137,7 +137,7 @@ impl Door {
             MfaDemand::None | MfaDemand::Firm => "",
         };
         let doubt = if self.is_unclear { ", which was not understood in full" } else { "" };
-        let is_given = |it: &&Demand| it.strictness == Strictness::AsGiven && matters(&it);
+        let is_given = |it: &&Demand| it.strictness == Strictness::AsGiven && matters(it);
         let given = match own.into_iter().find(is_given) {
             Some(_) => ", which would let pass whoever lacks the key, but nobody does",
             None => "",

@@ -36,10 +36,10 @@ pub fn trusted_parties(policy: &TrustPolicy) -> (Vec<AccountId>, Vec<String>) {
     let account = |door: &Door| door.who.account().or_else(|| door.who.provider_account());
     let accounts = doors.iter().filter_map(account).collect();
     let demands = doors.iter().flat_map(|door| &door.demands);
-    let named: Vec<&str> = demands.flat_map(organisations).flatten().collect();
+    let named: Vec<String> = demands.filter_map(organisations).flatten().collect();
     let some = named.first().map(|_| SOME_ORGANISATION.to_owned());
     let mut found: Vec<String> = doors.iter().flat_map(parties).chain(some).collect();
-    found.extend(named.into_iter().map(party_of_organisation));
+    found.extend(named.iter().map(|it| party_of_organisation(it)));
     found.sort_unstable();
     found.dedup();
     (accounts, found)
@@ -78,13 +78,13 @@ impl Comparison<'_> {
 
     /// The organisations that a demand names and that are not known. That it is the role's own
     /// needs no name.
-    fn unknown<'d>(&self, door: &Door, demand: &'d Demand) -> Vec<&'d str> {
+    fn unknown(&self, door: &Door, demand: &Demand) -> Vec<String> {
         // Whoever came through the door before was of it.
         let covering = self.old.iter().filter(|it| it.who.covers(&door.who));
         let old = covering.flat_map(|it| &it.demands).filter_map(organisations);
-        let old: Vec<&str> = old.flatten().collect();
+        let old: Vec<String> = old.flatten().collect();
         let is_known =
-            |id: &&str| old.contains(id) || (self.world.knows_party)(&party_of_organisation(id));
+            |id: &String| old.contains(id) || (self.world.knows_party)(&party_of_organisation(id));
         organisations(demand).into_iter().flatten().filter(|it| !is_known(it)).collect()
     }
 
@@ -94,7 +94,7 @@ impl Comparison<'_> {
             _ if self.is_of_ours(&door.who) => String::new(),
             Some(Membership::Stranger) => {
                 let unknown = door.demands.iter().flat_map(|it| self.unknown(door, it));
-                let unknown: Vec<String> = unknown.map(|it| format!("`{}`", inline(it))).collect();
+                let unknown: Vec<String> = unknown.map(|it| format!("`{}`", inline(&it))).collect();
                 format!("; no role here was known to trust {}", listed(&unknown, "or"))
             }
             Some(Membership::Unheard) => "; no organisation is known here to tell ours by".into(),
@@ -103,18 +103,18 @@ impl Comparison<'_> {
     }
 }
 
-/// The organisations that a demand names; `None` of any other demand, and of one that names them
-/// by what the request says of the role itself.
-fn organisations(demand: &Demand) -> Option<Vec<&str>> {
+/// The organisations that a demand names, in lower case as all are; `None` of any other demand,
+/// and of one that names them by what the request says of the role itself.
+fn organisations(demand: &Demand) -> Option<Vec<String>> {
     let is_of_caller =
         matches!(demand.key.as_str(), "aws:principalorgid" | "aws:principalorgpaths");
     if !is_of_caller || !demand.narrows() {
         return None;
     }
     let named = demand.operands.iter().filter_map(|it| it.as_text());
-    let named: Vec<&str> = named
+    let named: Vec<String> = named
         .filter(|it| !it.contains("${"))
-        .map(|it| it.split(['/', '*', '?']).next().unwrap_or(it))
+        .map(|it| it.split(['/', '*', '?']).next().unwrap_or(it).to_ascii_lowercase())
         .collect();
     (!named.is_empty()).then_some(named)
 }
