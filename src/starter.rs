@@ -109,10 +109,13 @@ fn principals(role: &RoleArn, doors: &[Door]) -> String {
             Who::Id(_) => Vec::new(),
             Who::Anybody | Who::AnybodyBut(_) | Who::AnyProvider(_) | Who::Other(_) => Vec::new(),
         };
-        let is_wide = matches!(
-            door.who,
-            Who::Anybody | Who::AnybodyBut(_) | Who::AnyProvider(_) | Who::Other(_)
-        );
+        let is_wide = match &door.who {
+            Who::Service(name) => name.as_str().contains('*'),
+            who => matches!(
+                who,
+                Who::Anybody | Who::AnybodyBut(_) | Who::AnyProvider(_) | Who::Other(_)
+            ),
+        };
         if is_wide || !found.iter().all(|it| is_sound(it)) {
             let (role, who) = (inline(role.name()), door.who.display());
             remarks.push(format!("# {role} lets in {who}: write down who is meant\n"));

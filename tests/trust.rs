@@ -165,6 +165,35 @@ fn an_update_is_compared_with_what_was_imported() {
     assert!(opened.contains("no longer needs MFA"), "{opened}");
 }
 
+/// Whoever imports policies vouches for the organisations that they name, and for no other.
+#[test]
+fn an_imported_organisation_is_known() {
+    let of = |id: &str| {
+        json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*",
+            "Action": "sts:AssumeRole", "Condition": {"StringEquals": {"aws:PrincipalOrgID": id}}}]})
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let [baseline, log, file] = ["b", "l.jsonl", "a.json"].map(|it| folder.path().join(it));
+    let roles = ["o-a1b2c3d4e5", "o-bbbbbbbbbb"].map(|id| {
+        json!({"RoleName": id, "RoleId": format!("AROA{}", id[2..].to_uppercase()), "Path": "/",
+            "Arn": format!("arn:aws:iam::111122223333:role/{id}"),
+            "AssumeRolePolicyDocument": of(id)})
+    });
+    std::fs::write(&file, json!({"RoleDetailList": roles}).to_string()).unwrap();
+    assert_eq!(import(&baseline, &[&file]).status, 0);
+    let severities = |id: &str| {
+        let record = update("web", &of(id).to_string());
+        std::fs::write(&log, record.to_string()).unwrap();
+        let args = ["replay", "--format", "jsonl", "--baseline"].map(Into::into);
+        let files = [baseline.clone().into_os_string(), log.clone().into_os_string()];
+        let replayed = run(args.into_iter().chain(files));
+        let alert: Value = serde_json::from_str(&replayed.out).unwrap();
+        finding(&alert, "trust_policy_weakened")["severity"].clone()
+    };
+    let found = ["o-a1b2c3d4e5", "o-bbbbbbbbbb", "o-zzzzzzzzzz"].map(severities);
+    assert_eq!(found, [json!("medium"), json!("medium"), json!("high")]);
+}
+
 /// The vendor's account copy does not tell of MFA, but the policy in force lets nobody in
 /// without, so there was some; of a user whose record does tell, the record is believed.
 #[test]

@@ -18,8 +18,9 @@ use crate::state::{Change, Changes, State};
 use crate::surprise::Surprise;
 use crate::text::{Text, clip};
 use crate::trust::{
-    Answer, Before, Content, Entry, History, Moment, Named, Previous, Rewrite, RoleKey, Standing,
-    TrustPolicy, Version, Weakening, World, compare, party_of, trusted_parties,
+    AN_ORGANISATION, Answer, Before, Content, Entry, History, Moment, Named, Previous, Rewrite,
+    RoleKey, SOME_ORGANISATION, Standing, TrustPolicy, Version, Weakening, World, compare,
+    is_organisation, party_of, trusted_parties,
 };
 
 /// The rule whose findings say that a policy was weakened.
@@ -276,16 +277,10 @@ fn of_writing(
     let weakening = rewrite.as_ref().and_then(|rewrite| {
         of_findings(it, findings).or_else(|| inherited(state, config, event, &role, rewrite))
     });
-    // Whom nobody knew is not known by being written down, or the next writing would be harmless.
-    let names_strangers = rewrite.as_ref().is_some_and(|it| {
-        it.differences
-            .iter()
-            .any(|it| it.severity.is_some() && it.phrase.ends_with("a new account"))
-    });
-    if let (None, Some(Ok(policy))) = (&weakening, rewrite.as_ref().map(|it| &it.policy))
-        && !names_strangers
+    if let Some(rewrite) = &rewrite
+        && let Ok(policy) = &rewrite.policy
     {
-        changes.extend(parties(state, policy));
+        changes.extend(learned(state, policy, rewrite, weakening.is_some()));
     }
     let version = Version {
         role_id: it.role_id.clone(),
@@ -296,6 +291,29 @@ fn of_writing(
     };
     changes.push(Change::Write { role, moment, version: Arc::new(version) });
     changes
+}
+
+/// Those whom a writing makes known: nobody by one that was told of as a weakening. Whom nobody
+/// knew is not known by being written down either, or the next writing would be harmless.
+fn learned(
+    state: &State<'_>,
+    policy: &TrustPolicy,
+    rewrite: &Rewrite,
+    is_weakening: bool,
+) -> Changes {
+    let bad = || rewrite.differences.iter().filter(|it| it.severity.is_some());
+    let teaches = !is_weakening && !bad().any(|it| it.phrase.ends_with("a new account"));
+    // Whoever is let in by an organisation alone is told of again, however well known it is; that
+    // one is known only shows who is of another. So the first one that is named is taken for
+    // ours, and whoever imports policies vouches for more.
+    let is_by_it = bad().map(|it| it.phrase == AN_ORGANISATION).reduce(|a, b| a && b);
+    let is_first =
+        !state.knows_party(SOME_ORGANISATION) && (teaches || is_by_it.unwrap_or_default());
+    let is_learned = |it: &Change| match it {
+        Change::KnowParty(party) if is_organisation(party) => is_first,
+        _ => teaches,
+    };
+    parties(state, policy).into_iter().filter(is_learned).collect()
 }
 
 /// The weakening that the findings on a writing tell of.

@@ -21,11 +21,13 @@ pub(super) const RULE: Rule = Rule {
     severities: &[Severity::Low, Severity::Medium, Severity::High, Severity::Critical],
     mitre: &["T1098.003", "T1484.002"],
     sees: "A granted UpdateAssumeRolePolicy or CreateRole after which the role lets in more than \
-           before: everybody (critical, less behind a condition that narrows it), an outside \
-           account that no role was known to trust, or a unique id that may be of any (high, less \
-           with an ExternalId), the subjects of an identity provider without an owner, a whole account where one \
-           principal stood, or those it let in without the ExternalId, MFA, organisation, \
-           subject, source or Deny that was demanded. Where the policy before is not known, the \
+           before: everybody (critical, less behind a condition that narrows it; an organisation \
+           does so if it is known here), every service, an outside account or its identity \
+           provider that no role was known to trust, or a unique id that may be of any (high, \
+           less with an ExternalId), the subjects of an identity provider without an owner, a \
+           whole account where one principal stood, a user without the MFA that all others need, \
+           or those it let in without the ExternalId, MFA, organisation, subject, source or Deny \
+           that was demanded. Where the policy before is not known, the \
            new one is compared with how the role was taken. An added principal of the same \
            account, and a tightening, are nothing.",
     why: "Whoever can write a trust policy can let himself in from anywhere, without a key of \
@@ -298,6 +300,53 @@ mod tests {
             }
             assert_eq!(scene.then(RULE.id, last), Some(High), "after {}", between.len());
         }
+    }
+
+    /// The writing of another role's policy.
+    fn of_role(name: &str, event: &str, document: &str) -> Value {
+        let arn = format!("arn:aws:iam::111122223333:role/{name}");
+        let changes = [
+            ("/requestParameters/roleName", json!(name)),
+            ("/responseElements/role/arn", json!(arn)),
+            ("/responseElements/role/roleId", json!(format!("AROAEXAMPLE{}", name.to_uppercase()))),
+        ];
+        with(writes(event, document), &changes)
+    }
+
+    #[test]
+    fn an_account_that_only_a_policy_named_is_as_new_to_the_next_one() {
+        let stranger = |condition: Value| trusting(json!("777788889999"), condition);
+        let secret = json!({"StringEquals": {"sts:ExternalId": "chosen"}});
+        let dummy = of_role("Dummy", "create", &stranger(secret.clone()));
+        let laundered = || {
+            let mut scene = made(&own());
+            assert_eq!(scene.then(RULE.id, &dummy), Some(Low), "a role for a vendor");
+            scene
+        };
+        assert_eq!(after(laundered(), &stranger(json!({}))), Some(High));
+        assert_eq!(after(laundered(), &stranger(secret)), Some(Medium));
+        let own_user = of_role("Dummy", "create", &trusting(json!("222233334444"), json!({})));
+        let mut scene = made(&own());
+        assert_eq!(scene.then(RULE.id, &own_user), Some(High));
+        assert_eq!(after(scene, &trusting(json!("222233334444"), json!({}))), Some(High));
+    }
+
+    #[test]
+    fn the_first_organisation_is_taken_for_ours_and_no_other_is_learned() {
+        let of = |who: &str, id: &str| {
+            trusting(json!(who), json!({"StringEquals": {"aws:PrincipalOrgID": id}}))
+        };
+        let (ours, other) = ("o-a1b2c3d4e5", "o-zzzzzzzzzz");
+        let alice = "arn:aws:iam::111122223333:user/alice";
+        let mut scene = made(&own());
+        let mut then =
+            |role: &str, document: &str| scene.then(RULE.id, &of_role(role, "create", document));
+        assert_eq!(then("First", &of("*", ours)), Some(Medium));
+        assert_eq!(then("Second", &of("*", other)), Some(High));
+        assert_eq!(then("Third", &of(alice, other)), None, "nobody comes in");
+        assert_eq!(then("Fourth", &of("*", other)), Some(High), "it was written twice");
+        assert_eq!(then("Fifth", &of("*", ours)), Some(Medium));
+        assert_eq!(after(scene, &of("*", other)), Some(High));
     }
 
     #[test]

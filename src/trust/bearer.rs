@@ -53,7 +53,7 @@ impl Who {
     }
 
     /// Those of these who are of an account.
-    fn of_account(&self, account: AccountId) -> Option<Self> {
+    pub(super) fn of_account(&self, account: AccountId) -> Option<Self> {
         match self {
             Self::Account(own) => (*own == account).then(|| self.clone()),
             Self::Arn(arn) => match account_of(arn.as_str()) {

@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::demand::{Demand, Guard};
+use super::demand::Demand;
+use super::denial::Denial;
 use super::door::{Door, Who, doors};
-use super::subject::{Openness, is_public, openness, parties};
-use super::{Effect, TrustPolicy};
+use super::lost::NO_MFA;
+use super::{Ask, Effect, TrustPolicy};
 use crate::id::{AccountId, UniqueId};
 use crate::severity::Severity;
 
@@ -44,7 +45,7 @@ pub struct World<'a> {
     pub role_account: Option<AccountId>,
     /// What another account is.
     pub standing: &'a dyn Fn(AccountId) -> Standing,
-    /// Whether a party of an identity provider is trusted elsewhere.
+    /// Whether a party is trusted elsewhere: one of an identity provider, or an organisation.
     pub knows_party: &'a dyn Fn(&str) -> bool,
     /// Whether a unique id is known to be that of a user or role of the role's account.
     pub knows_id: &'a dyn Fn(&UniqueId) -> bool,
@@ -62,11 +63,11 @@ pub struct Difference {
 }
 
 impl Difference {
-    fn harmless(words: String) -> Self {
+    pub(super) fn harmless(words: String) -> Self {
         Self { severity: None, words, phrase: "" }
     }
 
-    fn bad(severity: Severity, phrase: &'static str, words: String) -> Self {
+    pub(super) fn bad(severity: Severity, phrase: &'static str, words: String) -> Self {
         Self { severity: Some(severity), words, phrase }
     }
 }
@@ -92,22 +93,32 @@ pub fn compare(before: Before<'_>, after: &TrustPolicy, world: &World<'_>) -> Ve
 }
 
 /// The doors of a policy of the role: to those of the account that the role is in, whoever is
-/// named beside, where that is what the policy says.
+/// named beside, where that is what the policy says. Each is told once.
 fn doors_of(policy: &TrustPolicy, world: &World<'_>) -> Vec<Door> {
-    let mut doors = doors(policy);
-    if let Some(own) = world.role_account {
-        let wide = doors.iter_mut().filter(|it| matches!(it.who, Who::Anybody));
-        wide.filter(|it| it.demands.iter().any(Demand::names_own_account))
-            .for_each(|it| it.who = Who::Account(own));
+    let mut found: Vec<Door> = Vec::new();
+    for mut door in doors(policy) {
+        let is_aws = door.who.ask() == Ask::AssumeRole;
+        let is_own = is_aws && door.demands.iter().any(Demand::names_own_account);
+        if let Some(own) = world.role_account.filter(|_| is_own) {
+            let Some(who) = door.who.of_account(own) else { continue };
+            door.who = who;
+        }
+        let is_same = |it: &Door| {
+            it.who == door.who && it.demands == door.demands && it.is_unclear == door.is_unclear
+        };
+        if !found.iter().any(is_same) {
+            found.push(door);
+        }
     }
-    doors
+    found
 }
 
-struct Comparison<'a> {
-    before: Before<'a>,
-    old: &'a [Door],
-    after: &'a TrustPolicy,
-    world: &'a World<'a>,
+pub(super) struct Comparison<'a> {
+    pub(super) before: Before<'a>,
+    /// The doors of the policy before.
+    pub(super) old: &'a [Door],
+    pub(super) after: &'a TrustPolicy,
+    pub(super) world: &'a World<'a>,
 }
 
 impl Comparison<'_> {
@@ -124,7 +135,7 @@ impl Comparison<'_> {
         let gained = door.demands.iter().filter(|it| !had(it));
         found.extend(gained.map(|it| {
             let who = door.who.display();
-            Difference::harmless(format!("{who} now needs {}", it.display()))
+            Difference::harmless(format!("{who} now needs {}", it.display(&door.who)))
         }));
         found
     }
@@ -138,9 +149,26 @@ impl Comparison<'_> {
     ) -> Option<Vec<Difference>> {
         let lost = |old: &Door| -> Vec<Difference> {
             // A name that made a narrower door of a wide one is told by who came through it.
-            let kept = |it: &&Demand| {
+            let is_told = |it: &Demand| {
                 (it.names_callers() && old.who.is_one())
-                    || door.demands.iter().any(|mine| mine.implies(it))
+                    || it.is_met_by(&door.who)
+                    || (it.names_own_account() && self.is_own(&door.who))
+            };
+            let is_of_others =
+                |it: &Demand| it.denial.as_ref().is_some_and(|it| !it.concerns(&door.who));
+            let is_implied =
+                |it: &Demand| door.demands.iter().any(|mine| mine.implies(it, &door.who));
+            // What was one `Deny` of several may have become one of each.
+            let is_kept_in_parts = |it: &Demand| {
+                let parts = it.denial.iter().flat_map(Denial::parts);
+                parts.map(|it| is_implied(&Demand::to_pass(it))).reduce(|a, b| a && b) == Some(true)
+            };
+            let kept = |it: &&Demand| {
+                is_told(it)
+                    || door.demands.contains(it)
+                    || is_of_others(it)
+                    || is_implied(it)
+                    || is_kept_in_parts(it)
             };
             old.demands.iter().filter(|it| !kept(it)).map(|it| self.lost(door, it)).collect()
         };
@@ -159,256 +187,21 @@ impl Comparison<'_> {
             let covering = self.old.iter().filter(|it| it.who.covers(&old.who));
             found.extend(self.least_lost(&same, covering).unwrap_or_default());
         }
-        if found.is_empty() && Some(account) != self.world.role_account {
-            found.extend(self.least_lost(door, of_account()).unwrap_or_default());
+        if found.is_empty() {
+            let others = self.least_lost(door, of_account()).unwrap_or_default();
+            found.extend(match self.is_own(&door.who) {
+                true if is_user(&door.who) => unlike_others(others),
+                true => Vec::new(),
+                false => others,
+            });
         }
         found.retain(|it| it.severity.is_some());
         found
     }
 
-    /// Somebody who was not let in before.
-    fn opened(&self, door: &Door) -> Difference {
-        let with = door.terms(self.after);
-        let who = door.who.display();
-        let judged = match &door.who {
-            Who::Anybody | Who::AnybodyBut(_) | Who::AnyProvider(_) => Some(anybody(door)),
-            Who::Id(id) if (self.world.knows_id)(id) => None,
-            Who::Id(_) => Some((self.of_stranger(door).0, "opened to an unknown id")),
-            Who::Account(_) | Who::Arn(_) => match door.who.account() {
-                Some(account) => self.of_account(door, account),
-                None if door.demands(Guard::Organisation) => {
-                    Some((Severity::Medium, "opened to a whole organisation"))
-                }
-                None => Some((Severity::Critical, "opened to every account")),
-            },
-            Who::Service(_) => self.low_if_changed("opened to another service"),
-            Who::Federated(_) => self.of_provider(door),
-            Who::Other(_) => Some((Severity::Low, "opened to somebody unclear")),
-        };
-        match judged {
-            Some((severity, phrase)) => {
-                let words = match self.stranger(door) {
-                    Some(what) => format!("{who}, {what}, is let in {with}"),
-                    None => format!("{who} is let in {with}"),
-                };
-                Difference::bad(severity, phrase, words)
-            }
-            None => Difference::harmless(format!("{who} is let in {with}")),
-        }
-    }
-
-    /// Who an outside account is, for a sentence.
-    fn stranger(&self, door: &Door) -> Option<&'static str> {
-        if let Who::Id(_) = &door.who {
-            return Some("which tells no account and is not known here");
-        }
-        let account = door.who.account().filter(|it| Some(*it) != self.world.role_account)?;
-        let is_whole = matches!(door.who, Who::Account(_));
-        let one_of = |whole: &'static str, part: &'static str| if is_whole { whole } else { part };
-        if self.knew_some_of(account) {
-            return Some(one_of(
-                "of which this role let in some",
-                "of an account of which this role let in others",
-            ));
-        }
-        Some(match (self.world.standing)(account) {
-            Standing::Ours => one_of("one of our accounts", "of one of our accounts"),
-            Standing::Declared => one_of(
-                "which is declared for this role",
-                "of an account that is declared for this role",
-            ),
-            Standing::Regular => one_of(
-                "which was seen to take this role",
-                "of an account that was seen to take this role",
-            ),
-            Standing::Known => one_of("which is known here", "of an account that is known here"),
-            Standing::Stranger => one_of(
-                "which no role here was known to trust",
-                "of an account that no role here was known to trust",
-            ),
-        })
-    }
-
-    /// Whether somebody of an account was let in before.
-    fn knew_some_of(&self, account: AccountId) -> bool {
-        self.old.iter().any(|old| old.who.account() == Some(account))
-    }
-
-    /// Somebody of whom nothing is known. A role that is made for a vendor, as vendors ask for
-    /// it, opens nothing yet; to let one into a role that is there an intruder would choose an
-    /// ExternalId too.
-    fn of_stranger(&self, door: &Door) -> (Severity, &'static str) {
-        let proves = door.demands(Guard::ExternalId) || door.demands(Guard::Organisation);
-        match self.before {
-            Before::Nothing if proves => (Severity::Low, "made for a new account"),
-            _ if proves => (Severity::Medium, "opened to a new account"),
-            _ => (Severity::High, "opened to a new account"),
-        }
-    }
-
-    fn of_account(&self, door: &Door, account: AccountId) -> Option<(Severity, &'static str)> {
-        let knew_some = self.knew_some_of(account);
-        if knew_some && !door.who.is_one() {
-            return Some((Severity::Medium, "opened to a whole account"));
-        }
-        if Some(account) == self.world.role_account {
-            let is_account = matches!(door.who, Who::Account(_)) || names_all(&door.who);
-            return match self.before {
-                Before::Policy(_) if is_account => {
-                    Some((Severity::Medium, "opened to its whole account"))
-                }
-                _ if door.who.is_one() || is_account => None,
-                _ => self.low_if_changed("opened to a pattern of principals"),
-            };
-        }
-        let proves = door.demands(Guard::ExternalId) || door.demands(Guard::Organisation);
-        match (self.world.standing)(account) {
-            _ if knew_some => self.low_if_changed("opened to another principal outside"),
-            Standing::Ours => self.low_if_changed("opened to another account of ours"),
-            Standing::Declared | Standing::Regular => {
-                self.low_if_changed("opened to an account that takes it")
-            }
-            Standing::Known if proves => Some((Severity::Low, "opened to a known account")),
-            Standing::Known => Some((Severity::Medium, "opened to a known account")),
-            Standing::Stranger => Some(self.of_stranger(door)),
-        }
-    }
-
-    fn of_provider(&self, door: &Door) -> Option<(Severity, &'static str)> {
-        let parties = parties(door);
-        let is_known = !parties.is_empty() && parties.iter().all(|it| (self.world.knows_party)(it));
-        let is_change = matches!(self.before, Before::Policy(_));
-        match openness(door) {
-            Some(Openness::World) => Some((Severity::Critical, "opened to anybody of a provider")),
-            Some(Openness::Provider) => Some((Severity::High, "opened to all of a provider")),
-            _ if is_known => self.low_if_changed("opened to an identity provider"),
-            Some(Openness::Pinned) if is_change => {
-                Some((Severity::Medium, "opened to a new subject"))
-            }
-            Some(Openness::Pinned) if is_public(door) => {
-                Some((Severity::Low, "opened to a new subject"))
-            }
-            None if is_change => Some((Severity::Medium, "opened to an identity provider")),
-            _ => None,
-        }
-    }
-
-    /// A demand that is no longer made of those who come through a door.
-    fn lost(&self, door: &Door, demand: &Demand) -> Difference {
-        let who = door.who.display();
-        let about = door.demands.iter().filter(|it| it.is_about(demand));
-        let instead = about.rev().max_by_key(|it| it.strictness);
-        let words = match instead {
-            Some(new) if demand.guard == Guard::Mfa && new.strictness < demand.strictness => {
-                format!(
-                    "{who} needs MFA only where the request tells of it, so a long-term key needs none"
-                )
-            }
-            Some(new) if demand.max_age().is_some() && new.max_age().is_none() => {
-                format!("{who} needs MFA of any age instead of {}", demand.display())
-            }
-            Some(new) if new.strictness < demand.strictness => {
-                format!("{who} needs {} only where the request has it", demand.display())
-            }
-            Some(new) => format!("{who} needs {} instead of {}", new.display(), demand.display()),
-            None if self.old.iter().any(|it| it.who.covers(&door.who)) => {
-                format!("{who} no longer needs {}", demand.display())
-            }
-            None => {
-                format!("{who} does not need {}, as others of its account do", demand.display())
-            }
-        };
-        let is_replaced = instead.is_some_and(|new| new.narrows() && !new.takes_some_of(demand));
-        match self.cost(door, demand, instead, is_replaced) {
-            Some((severity, phrase)) => Difference::bad(severity, phrase, words),
-            None => Difference::harmless(words),
-        }
-    }
-
-    /// How bad it is that a demand is not what it was.
-    fn cost(
-        &self,
-        door: &Door,
-        demand: &Demand,
-        instead: Option<&Demand>,
-        is_replaced: bool,
-    ) -> Option<(Severity, &'static str)> {
-        // What keeps nobody out is no loss.
-        if !demand.narrows() && demand.guard != Guard::Deny && !demand.test.is_negated() {
-            let phrase = if instead.is_some() { LONGER } else { "asks for MFA no more" };
-            return (demand.guard == Guard::Mfa).then_some((Severity::Low, phrase));
-        }
-        let narrows = instead.is_some_and(Demand::narrows);
-        let outside = door.who.account().is_none_or(|it| Some(it) != self.world.role_account);
-        let exposed = match &door.who {
-            Who::Anybody | Who::AnybodyBut(_) | Who::AnyProvider(_) => Some(anybody(door)),
-            Who::Arn(_) if door.who.account().is_none() && !door.demands(Guard::Organisation) => {
-                Some((Severity::Critical, "opened to every account"))
-            }
-            Who::Federated(_) => match openness(door) {
-                Some(Openness::World) => {
-                    Some((Severity::Critical, "opened to anybody of a provider"))
-                }
-                Some(Openness::Provider) => Some((Severity::High, "opened to all of a provider")),
-                _ => None,
-            },
-            _ => None,
-        };
-        let of_guard = match demand.guard {
-            // Of a pattern nobody can tell whether it takes the old one, too.
-            Guard::ExternalId if is_replaced && !instead.is_some_and(Demand::has_wildcards) => {
-                Some((Severity::Low, "with another ExternalId"))
-            }
-            Guard::ExternalId if narrows => Some((Severity::Medium, "with more ExternalIds")),
-            Guard::ExternalId if outside => Some((Severity::High, "lost its ExternalId")),
-            Guard::ExternalId => Some((Severity::Low, "lost its ExternalId")),
-            Guard::Mfa if narrows => Some((Severity::Low, LONGER)),
-            Guard::Mfa => Some((Severity::High, "lost its demand for MFA")),
-            Guard::Organisation if narrows => Some((Severity::Medium, "with another organisation")),
-            // Who is named, and is one of ours, belongs to the organisation anyhow.
-            Guard::Organisation if self.is_of_ours(&door.who) => {
-                Some((Severity::Low, "lost its organisation"))
-            }
-            Guard::Organisation => Some((Severity::High, "lost its organisation")),
-            Guard::Address => Some((Severity::Medium, "lost its source addresses")),
-            Guard::Subject if is_replaced => self.of_subject(door),
-            Guard::Subject => Some((Severity::Medium, "with a wider subject")),
-            Guard::Source => Some((Severity::Medium, "lost its source account")),
-            Guard::Caller if !door.who.is_one() => {
-                Some((Severity::Medium, "opened to more callers"))
-            }
-            Guard::Deny => Some((Severity::Medium, "lost a Deny")),
-            Guard::Audience if demand.key.ends_with(":amr") => {
-                Some((Severity::Medium, "opened to guests"))
-            }
-            Guard::Audience | Guard::Caller | Guard::Session | Guard::Other => {
-                Some((Severity::Low, "lost a condition"))
-            }
-        };
-        of_guard.max(exposed)
-    }
-
-    /// Whether those who come through a door are of an account of ours.
-    fn is_of_ours(&self, who: &Who) -> bool {
-        who.account().is_some_and(|account| {
-            Some(account) == self.world.role_account
-                || (self.world.standing)(account) == Standing::Ours
-        })
-    }
-
-    /// A subject that replaces another one: of the same owner, of a known one, or of nobody known.
-    fn of_subject(&self, door: &Door) -> Option<(Severity, &'static str)> {
-        let new = parties(door);
-        let old: Vec<String> = self.old.iter().flat_map(parties).collect();
-        let is_known = |it: &String| old.contains(it) || (self.world.knows_party)(it);
-        if !new.is_empty() && new.iter().all(is_known) {
-            return Some((Severity::Low, "with another subject"));
-        }
-        Some((Severity::Medium, "opened to a new subject"))
-    }
-
-    fn low_if_changed(&self, phrase: &'static str) -> Option<(Severity, &'static str)> {
-        matches!(self.before, Before::Policy(_)).then_some((Severity::Low, phrase))
+    /// Whether all of these are of the account that the role is in.
+    pub(super) fn is_own(&self, who: &Who) -> bool {
+        who.account().is_some() && who.account() == self.world.role_account
     }
 
     /// Those who are no longer let in.
@@ -419,49 +212,21 @@ impl Comparison<'_> {
     }
 }
 
-/// Where MFA is still demanded, and may be older.
-const LONGER: &str = "with a longer age of MFA";
-
-/// A pattern that takes every user or every role of its account.
-fn names_all(who: &Who) -> bool {
-    let Who::Arn(arn) = who else { return false };
-    let resource = arn.as_str().rsplit(':').next().unwrap_or_default();
-    matches!(resource, "*" | "user/*" | "role/*")
+/// Whether users may be meant. A role's own sessions bear no MFA, whatever is demanded.
+fn is_user(who: &Who) -> bool {
+    matches!(who, Who::Arn(arn) if arn.as_str().contains(":user/"))
 }
 
-/// How bad it is to let everybody in on the terms of a door.
-fn anybody(door: &Door) -> (Severity, &'static str) {
-    // A name or tag of their own strangers choose.
-    let is_chosen =
-        |it: &Demand| it.key == "aws:username" || it.key.starts_with("aws:principaltag/");
-    let keeps_out = |it: &Demand| match it.guard {
-        Guard::ExternalId | Guard::Address => it.narrows(),
-        Guard::Caller => it.narrows() && !is_chosen(it),
-        Guard::Subject => it.narrows() && matches!(door.who, Who::AnyProvider(_)),
-        _ => false,
+/// Of a further user of the role's own account only that they come without the MFA that all
+/// others need. They were not let in before, so it is not a demand of theirs that was lost.
+fn unlike_others(found: Vec<Difference>) -> Vec<Difference> {
+    let of_mfa = found.into_iter().filter(|it| it.phrase == NO_MFA);
+    let of_a_user = |it: Difference| Difference {
+        severity: it.severity.min(Some(Severity::Medium)),
+        phrase: "opened to a user without MFA",
+        ..it
     };
-    if door.demands(Guard::Organisation) {
-        (Severity::Medium, "opened to a whole organisation")
-    } else if door.demands.iter().any(keeps_out) {
-        (Severity::High, "opened to everybody on conditions")
-    } else {
-        (Severity::Critical, "opened to everybody")
-    }
-}
-
-/// The name under which an account is known as a party.
-#[must_use]
-pub fn party_of(account: AccountId) -> String {
-    format!("account:{account}")
-}
-
-/// The accounts and parties of identity providers that a policy lets in, by the names under
-/// which [`World`] is asked for them: `444455556666`, `provider:…`.
-#[must_use]
-pub fn trusted_parties(policy: &TrustPolicy) -> (Vec<AccountId>, Vec<String>) {
-    let doors = doors(policy);
-    let accounts = doors.iter().filter_map(|door| door.who.account()).collect();
-    (accounts, doors.iter().flat_map(parties).collect())
+    of_mfa.map(of_a_user).collect()
 }
 
 /// Whether anything in the policy lets somebody in, or its words were not understood.

@@ -1,12 +1,17 @@
 //! What a statement demands beside being the right principal.
 
+use ipnet::IpNet;
 use serde::Serialize;
 
+use super::Ask;
 use super::condition::Condition;
-use super::operand::Operand;
+use super::denial::Denial;
+use super::door::Who;
+use super::operand::{Operand, network};
 use super::operator::{Operator, Relation, Test};
-use super::principal::host_of;
-use crate::text::{inline, listed};
+use super::principal::{account_of, host_of};
+use crate::id::AccountId;
+use crate::text::{Text, inline, listed};
 
 /// What a demand protects by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -57,6 +62,11 @@ impl Guard {
             "aws:principalarn" | "aws:principalaccount" | "aws:userid" | "aws:username" => {
                 Self::Caller
             }
+            // By these EKS says which pod it is that a role is taken for.
+            "aws:requesttag/eks-cluster-arn"
+            | "aws:requesttag/eks-cluster-name"
+            | "aws:requesttag/kubernetes-namespace"
+            | "aws:requesttag/kubernetes-service-account" => Self::Caller,
             _ if key.starts_with("aws:principaltag/") => Self::Caller,
             _ if key.starts_with("aws:") || key.starts_with("sts:") => Self::Other,
             // Claims of identity providers: `token.actions.githubusercontent.com:sub`.
@@ -76,8 +86,8 @@ impl Guard {
             Self::Mfa => "MFA",
             Self::Organisation => "membership in an organisation",
             Self::Address => "a source address or network",
-            Self::Subject => "a subject of the identity provider",
-            Self::Audience => "an audience of the identity provider",
+            Self::Subject => "a subject",
+            Self::Audience => "an audience",
             Self::Source => "a source account or source ARN",
             Self::Caller => "an attribute of the caller",
             Self::Session => "a session name or source identity",
@@ -92,6 +102,8 @@ impl Guard {
 pub enum Strictness {
     /// Who lacks the key passes.
     IfPresent,
+    /// Who lacks the key would pass, but of those who come every request has it.
+    AsGiven,
     /// Who lacks the key fails.
     Firm,
 }
@@ -112,7 +124,7 @@ pub enum MfaDemand {
 pub struct Demand {
     /// What it protects by.
     pub guard: Guard,
-    /// The key, in lower case; of a `Deny` that is kept whole its text.
+    /// The key, in lower case; empty of a `Deny` that is kept whole.
     pub key: String,
     /// The test that has to hold.
     pub test: Test,
@@ -120,6 +132,8 @@ pub struct Demand {
     pub strictness: Strictness,
     /// The values that the test is against.
     pub operands: Vec<Operand>,
+    /// The `Deny`, where it is kept whole.
+    pub denial: Option<Denial>,
 }
 
 impl Demand {
@@ -171,7 +185,23 @@ impl Demand {
             return None;
         }
         let strictness = if firm { Strictness::Firm } else { Strictness::IfPresent };
-        Some(Self { guard, key: key.to_owned(), test, strictness, operands })
+        Some(Self { guard, key: key.to_owned(), test, strictness, operands, denial: None })
+    }
+
+    /// To pass a `Deny` that is kept whole.
+    pub(super) fn to_pass(denial: Denial) -> Self {
+        let (guard, key, test) = (Guard::Deny, String::new(), Test::Null);
+        let (strictness, operands, denial) = (Strictness::Firm, Vec::new(), Some(denial));
+        Self { guard, key, test, strictness, operands, denial }
+    }
+
+    /// The demand as it is made of those who come through a door: whoever would pass without the
+    /// key is nobody, where all of them have it.
+    pub(super) fn asked_of(mut self, who: &Who) -> Self {
+        if self.strictness == Strictness::IfPresent && is_always_there(&self.key, who) {
+            self.strictness = Strictness::AsGiven;
+        }
+        self
     }
 
     /// Whether `*` and `?` in its values are wildcards.
@@ -180,11 +210,22 @@ impl Demand {
         matches!(self.test, Test::String { like: true, .. } | Test::Arn { .. })
     }
 
-    /// Whether whoever meets this demand meets `other` too.
+    /// The demand, made of those who lack the key as well.
+    pub(super) fn as_firm(&self) -> Self {
+        Self { strictness: Strictness::Firm, ..self.clone() }
+    }
+
+    /// Whether whoever comes through a door and meets this demand meets `other` too.
     #[must_use]
-    pub fn implies(&self, other: &Self) -> bool {
+    pub fn implies(&self, other: &Self, who: &Who) -> bool {
         if self == other {
             return true;
+        }
+        if let Some(denial) = &other.denial {
+            return match &self.denial {
+                Some(mine) => mine.covers(denial, who),
+                None => denial.is_passed_by(self, who),
+            };
         }
         if self.guard != other.guard || self.strictness < other.strictness {
             return false;
@@ -195,7 +236,12 @@ impl Demand {
             return self.max_age().is_some_and(|mine| mine <= oldest);
         }
         if self.key != other.key {
-            return false;
+            // What acts for a resource acts for its account.
+            let is_wider =
+                (self.key.as_str(), other.key.as_str()) == ("aws:sourcearn", "aws:sourceaccount");
+            let accounts =
+                self.source_accounts(true).filter(|_| is_wider && !other.test.is_negated());
+            return accounts.is_some_and(|it| it.iter().all(|it| other.takes_account(*it)));
         }
         match (&self.test, &other.test) {
             // Having some value is all that `Null` asks.
@@ -214,8 +260,15 @@ impl Demand {
         }
     }
 
-    /// Whether every value of `other` is among the values of this one.
+    /// Whether every value of `other` is among the values of this one. Blocks of addresses that
+    /// lie side by side are one.
     fn takes_all_of(&self, other: &Self) -> bool {
+        if let (Test::Ip { .. }, Some(mine), Some(theirs)) =
+            (&self.test, blocks(self), blocks(other))
+        {
+            let mine = IpNet::aggregate(&mine);
+            return theirs.iter().all(|block| mine.iter().any(|it| it.contains(block)));
+        }
         other.operands.iter().all(|it| self.takes(it, other.takes_patterns()))
     }
 
@@ -228,6 +281,38 @@ impl Demand {
     #[must_use]
     pub fn takes_some_of(&self, other: &Self) -> bool {
         other.operands.iter().any(|it| self.takes(it, other.takes_patterns()))
+    }
+
+    /// Whether a value of the other demand's stands among or within the values of this one.
+    pub(super) fn takes_of(&self, operand: &Operand, other: &Self) -> bool {
+        self.takes(operand, other.takes_patterns())
+    }
+
+    /// Whether an account meets a demand that is about accounts.
+    pub(super) fn takes_account(&self, account: AccountId) -> bool {
+        self.takes(&Operand::Text(Text::clip(&account.to_string())), false)
+    }
+
+    /// The accounts to which a demand on the source ties a service, where every value names one.
+    /// `is_certain` leaves out a pattern of which only the place tells that it is one: a `*`
+    /// before it may take more than a region.
+    pub(super) fn source_accounts(&self, is_certain: bool) -> Option<Vec<AccountId>> {
+        let of_arn = |text: &str| -> Option<AccountId> {
+            let is_by_parts = matches!(self.test, Test::Arn { negated: false, .. });
+            match is_certain && !is_by_parts && self.takes_patterns() {
+                true => account_of(text),
+                false => text.split(':').nth(4)?.parse().ok(),
+            }
+        };
+        let named = |it: &Operand| match self.key.as_str() {
+            "aws:sourcearn" => of_arn(it.as_text()?),
+            "aws:sourceaccount" => it.as_text()?.parse().ok(),
+            _ => None,
+        };
+        let accounts: Option<Vec<AccountId>> = self.operands.iter().map(named).collect();
+        accounts.filter(|it| {
+            !it.is_empty() && !self.test.is_negated() && self.strictness == Strictness::Firm
+        })
     }
 
     fn is_tighter_than(&self, other: &Self, relation: Relation) -> bool {
@@ -250,18 +335,40 @@ impl Demand {
             self.test,
             Test::String { negated: false, .. } | Test::Arn { negated: false, .. }
         );
-        is_name && is_positive && self.strictness == Strictness::Firm
+        is_name && is_positive && self.strictness > Strictness::IfPresent
     }
 
     /// Whether it says that callers are of the account that the role is in.
     #[must_use]
     pub fn names_own_account(&self) -> bool {
-        let is_own = |it: &Operand| {
-            it.as_text().is_some_and(|it| it.eq_ignore_ascii_case("${aws:ResourceAccount}"))
+        let other = match self.key.as_str() {
+            "aws:principalaccount" if self.names_callers() => "${aws:ResourceAccount}",
+            "aws:resourceaccount" if self.narrows() => "${aws:PrincipalAccount}",
+            _ => return false,
         };
-        self.key == "aws:principalaccount" && self.names_callers() && {
-            !self.operands.is_empty() && self.operands.iter().all(is_own)
-        }
+        let is_own = |it: &Operand| it.as_text().is_some_and(|it| it.eq_ignore_ascii_case(other));
+        !self.operands.is_empty() && self.operands.iter().all(is_own)
+    }
+
+    /// Whether everybody who comes through a door bears one of the names that it asks for.
+    #[must_use]
+    pub fn is_met_by(&self, who: &Who) -> bool {
+        self.names_callers()
+            && match (self.key.as_str(), who) {
+                ("aws:principalaccount", _) => {
+                    who.account().is_some_and(|it| self.takes_account(it))
+                }
+                (_, Who::Arn(arn)) => self.takes(&Operand::Text(arn.clone()), true),
+                _ => false,
+            }
+    }
+
+    /// Whether it is met by others than a user or role, whose ARN this is. Of a session it is the
+    /// role's that a request bears.
+    pub(super) fn keeps_out(&self, arn: &Text) -> bool {
+        let is_borne = arn.as_str().split(':').nth(2) == Some("iam");
+        let is_about_arns = self.key == "aws:principalarn" && self.test.is_negated();
+        is_borne && is_about_arns && self.takes(&Operand::Text(arn.clone()), false)
     }
 
     /// Whether some value of it is a pattern.
@@ -281,39 +388,76 @@ impl Demand {
     /// Whether it is about the same thing as another, with other values or otherwise meant.
     #[must_use]
     pub fn is_about(&self, other: &Self) -> bool {
+        if self.denial.is_some() || other.denial.is_some() {
+            return self == other;
+        }
         let is_one_thing = matches!(self.guard, Guard::Mfa | Guard::Organisation);
         self.guard == other.guard && (self.key == other.key || is_one_thing)
     }
 
-    /// The demand in words: `an ExternalId (sha256:1f2e3d4c)`.
+    /// The demand in words: `an ExternalId (sha256:1f2e3d4c)`. Of whom an identity provider
+    /// vouches for the provider is told already, unless it is another one.
     #[must_use]
-    pub fn display(&self) -> String {
+    pub fn display(&self, who: &Who) -> String {
+        if let Some(denial) = &self.denial {
+            return denial.display();
+        }
         let values: Vec<String> = self.operands.iter().map(Operand::display).collect();
         let values = listed(&values, "or");
         let key = match self.key.rsplit_once(':') {
+            Some((_, claim)) if is_claim_of(&self.key, who) => inline(claim),
             Some((provider, claim)) => format!("{}:{}", inline(host_of(provider)), inline(claim)),
             None => inline(&self.key),
         };
-        let words = self.guard.words();
+        let words = match key.as_str() {
+            "sub" | "aud" => self.guard.words(),
+            _ if is_claim_of(&self.key, who) => "a claim",
+            _ => self.guard.words(),
+        };
         match (self.guard, self.max_age()) {
             (Guard::Mfa, Some(age)) => format!("{words} not older than {age} seconds"),
-            (Guard::Mfa | Guard::Deny, _) => words.to_owned(),
+            (Guard::Mfa, _) => words.to_owned(),
             _ if self.test == Test::Null => format!("{words} (some {key})"),
-            (Guard::ExternalId, _) => format!("{words} ({values})"),
             _ if self.test.is_negated() => format!("{words} ({key} other than {values})"),
+            (Guard::ExternalId, _) => format!("{words} ({values})"),
+            _ if matches!(key.as_str(), "sub" | "aud") => format!("{words} ({values})"),
             _ => format!("{words} ({key} {values})"),
         }
     }
 }
 
+/// Whether a key is a claim of the provider that a door is for.
+fn is_claim_of(key: &str, who: &Who) -> bool {
+    let Who::Federated(provider) = who else { return false };
+    let Some((host, _)) = key.rsplit_once(':') else { return false };
+    match who.ask() {
+        Ask::WithSaml => host == "saml",
+        _ => host.eq_ignore_ascii_case(host_of(provider.as_str())),
+    }
+}
+
+/// Whether every request of those who come through a door has a key: each token has a subject
+/// and an audience, and each call by an IAM principal is signed by one.
+fn is_always_there(key: &str, who: &Who) -> bool {
+    match who {
+        Who::Federated(_) => {
+            let claim = key.rsplit_once(':').map_or("", |(_, claim)| claim);
+            is_claim_of(key, who) && matches!(claim, "sub" | "aud")
+        }
+        Who::Service(_) | Who::AnyProvider(_) | Who::Other(_) => false,
+        _ => matches!(key, "aws:principalarn" | "aws:principalaccount" | "aws:userid"),
+    }
+}
+
+/// The blocks of addresses that a demand is about, where every value is one.
+fn blocks(demand: &Demand) -> Option<Vec<IpNet>> {
+    demand.operands.iter().map(|it| network(it.as_text()?).map(|it| it.trunc())).collect()
+}
+
 fn flipped(operand: &Operand) -> Operand {
     match operand.as_text() {
-        Some(text) if text.eq_ignore_ascii_case("true") => {
-            Operand::Text(crate::text::Text::clip("false"))
-        }
-        Some(text) if text.eq_ignore_ascii_case("false") => {
-            Operand::Text(crate::text::Text::clip("true"))
-        }
+        Some(text) if text.eq_ignore_ascii_case("true") => Operand::Text(Text::clip("false")),
+        Some(text) if text.eq_ignore_ascii_case("false") => Operand::Text(Text::clip("true")),
         _ => operand.clone(),
     }
 }

@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::condition::{Condition, date};
+use super::condition::date;
 use super::demand::{Demand, Guard, MfaDemand, Strictness};
-use super::operand::Operand;
+use super::denial::demand_of;
 use super::operator::{Relation, Test};
 use super::principal::{ArnParts, Principals, Trusted, account_of, host_of};
 use super::{Ask, Effect, Statement, TrustPolicy};
@@ -64,92 +64,25 @@ pub fn doors(policy: &TrustPolicy) -> Vec<Door> {
             if !statement.actions.include(who.ask()) || is_denied {
                 continue;
             }
-            let denied: Vec<Demand> =
-                policy.statements.iter().filter_map(|deny| demand_of(deny, &who)).collect();
+            let denied = policy.statements.iter().filter_map(|deny| demand_of(deny, &who));
+            let denied: Vec<Demand> = denied.map(|it| it.asked_of(&who)).collect();
             // Whoever a `Deny` of all others names is who is left.
             let names = denied.iter().filter(|it| it.names_callers());
             let mut left = names.fold(vec![who.clone()], |wide, it| {
                 wide.iter().flat_map(|who| who.narrowed(it)).collect()
             });
             left.dedup();
-            let demands: Vec<Demand> = demands.iter().cloned().chain(denied).collect();
+            let all: Vec<Demand> = demands.iter().cloned().chain(denied).collect();
             let is_unclear = !statement.notes.is_empty();
             doors.extend(left.into_iter().map(|who| Door {
                 statement: at,
+                demands: all.iter().map(|it| it.clone().asked_of(&who)).collect(),
                 who,
-                demands: demands.clone(),
                 is_unclear,
             }));
         }
     }
     doors
-}
-
-/// What a `Deny` demands of those who come through a door. One with several conditions keeps
-/// out only those for whom all of them hold, and is kept whole.
-fn demand_of(deny: &Statement, who: &Who) -> Option<Demand> {
-    if deny.effect != Effect::Deny || !deny.actions.include(who.ask()) {
-        return None;
-    }
-    let (is_for_all, is_for_some) = denied(&deny.principals, who);
-    if !is_for_some {
-        return None;
-    }
-    let (of_services, conditions): (Vec<_>, Vec<_>) = deny.conditions.iter().partition(|it| {
-        matches!(it.key.as_str(), "aws:principalisawsservice" | "aws:viaawsservice")
-    });
-    // A caller who is no service meets what spares services; what is for services alone, or may
-    // be, binds nobody else.
-    if !of_services.into_iter().all(spares_services) {
-        return None;
-    }
-    let whole = || {
-        let unnamed = Statement { sid: None, ..deny.clone() };
-        let key = serde_json::to_string(&unnamed).unwrap_or_default();
-        let (test, strictness) = (Test::Null, Strictness::Firm);
-        Some(Demand { guard: Guard::Deny, key, test, strictness, operands: Vec::new() })
-    };
-    match conditions.as_slice() {
-        [one] if is_for_all => Demand::of_deny(one).or_else(whole),
-        _ => whole(),
-    }
-}
-
-/// Whether a condition that tells services from others holds for everybody else.
-fn spares_services(condition: &Condition) -> bool {
-    let is_plain = condition.operator.set.is_none() && condition.operator.test == Test::Bool;
-    let is_false = |it: &Operand| it.as_text().is_some_and(|it| it.eq_ignore_ascii_case("false"));
-    is_plain && !condition.operands.is_empty() && condition.operands.iter().all(is_false)
-}
-
-impl Statement {
-    /// Whether it keeps out, whatever they bring with them, all who come through a door.
-    fn denies_all_of(&self, who: &Who) -> bool {
-        let is_plain = self.conditions.is_empty() && self.notes.is_empty();
-        let denies = self.effect == Effect::Deny && self.actions.include(who.ask());
-        is_plain && denies && denied(&self.principals, who).0
-    }
-}
-
-/// Whether a `Deny` is about all, and about some, of those who come through a door.
-fn denied(principals: &Principals, who: &Who) -> (bool, bool) {
-    match principals {
-        Principals::Only(named) => {
-            let named: Vec<Who> = named.iter().map(Who::of).collect();
-            // A provider of another account is another one, whoever issues its tokens.
-            let includes = |wide: &Who, narrow: &Who| match (wide, narrow) {
-                (Who::Federated(wide), Who::Federated(narrow)) => wide == narrow,
-                _ => wide.covers(narrow),
-            };
-            let all = named.iter().any(|it| includes(it, who));
-            (all, all || named.iter().any(|it| includes(who, it)))
-        }
-        Principals::AllBut(spared) => {
-            let spared: Vec<Who> = spared.iter().map(Who::of).collect();
-            let none_spared = !spared.iter().any(|it| it.may_share(who));
-            (none_spared, !spared.iter().any(|it| it.covers(who)))
-        }
-    }
 }
 
 impl Door {
@@ -180,7 +113,7 @@ impl Door {
         match of_mfa.map(|it| it.strictness).max() {
             None => MfaDemand::None,
             Some(Strictness::IfPresent) => MfaDemand::IfPresent,
-            Some(Strictness::Firm) => MfaDemand::Firm,
+            Some(Strictness::AsGiven | Strictness::Firm) => MfaDemand::Firm,
         }
     }
 }
@@ -189,12 +122,13 @@ impl Door {
     /// What is demanded of those who come through, and by which statement they do.
     #[must_use]
     pub fn terms(&self, policy: &TrustPolicy) -> String {
-        let matters =
-            |it: &&Demand| it.narrows() || it.guard == Guard::Deny || it.test.is_negated();
+        let (denials, own): (Vec<_>, Vec<_>) =
+            self.demands.iter().partition(|it| it.denial.is_some());
+        let matters = |it: &&Demand| it.narrows() || it.test.is_negated();
         let demands: Vec<String> =
-            self.demands.iter().filter(matters).map(Demand::display).collect();
+            own.iter().copied().filter(matters).map(|it| it.display(&self.who)).collect();
         let with = match demands.as_slice() {
-            [] if self.demands.is_empty() => "without any condition".to_owned(),
+            [] if own.is_empty() => "without any condition".to_owned(),
             [] => "without a condition that keeps anybody out".to_owned(),
             some => format!("with {}", listed(some, "and")),
         };
@@ -203,7 +137,13 @@ impl Door {
             MfaDemand::None | MfaDemand::Firm => "",
         };
         let doubt = if self.is_unclear { ", which was not understood in full" } else { "" };
-        format!("{with}{mfa} by {}{doubt}", policy.name_of(self.statement))
+        let is_given = |it: &&Demand| it.strictness == Strictness::AsGiven && matters(it);
+        let given = match own.into_iter().find(is_given) {
+            Some(_) => ", which would let pass whoever lacks the key, but nobody does",
+            None => "",
+        };
+        let denied = if denials.is_empty() { "" } else { ", unless a Deny keeps them out" };
+        format!("{with}{mfa} by {}{given}{doubt}{denied}", policy.name_of(self.statement))
     }
 }
 
@@ -228,14 +168,30 @@ impl Who {
             Principals::AllBut(spared) => vec![Self::AnybodyBut(spared.clone())],
         };
         let is_wide = |it: &Self| matches!(it, Self::Anybody | Self::AnybodyBut(_));
-        if wide.iter().any(is_wide) && !statement.actions.include(Ask::AssumeRole) {
+        let is_everybodys = wide.iter().any(is_wide) && !statement.actions.include(Ask::AssumeRole);
+        let wide: Vec<Self> = if is_everybodys || wide.iter().any(Self::is_any_provider) {
             let asks = [Ask::WithSaml, Ask::WithWebIdentity].into_iter();
             let asks = asks.filter(|ask| statement.actions.include(*ask));
-            return wide.iter().cloned().chain(asks.map(Self::AnyProvider)).collect();
-        }
-        let narrowing = statement.conditions.iter().filter(|it| it.operator.set.is_none());
-        let names = narrowing.filter_map(Demand::of_allow).filter(Demand::names_callers);
+            let others = wide.into_iter().filter(|it| !it.is_any_provider());
+            others.chain(asks.map(Self::AnyProvider)).collect()
+        } else {
+            wide
+        };
+        let asked = statement.conditions.iter().filter_map(Demand::of_allow);
+        let asked = asked.map(|it| it.asked_of(&Self::Anybody));
+        let names = asked.filter(Demand::names_callers);
         names.fold(wide, |wide, it| wide.iter().flat_map(|who| who.narrowed(&it)).collect())
+    }
+
+    /// Whether it is a provider that is written as `*`.
+    fn is_any_provider(&self) -> bool {
+        matches!(self, Self::Federated(provider) if provider.as_str().contains('*'))
+    }
+
+    /// The account of the identity provider, where it is one of an account.
+    pub(super) fn provider_account(&self) -> Option<AccountId> {
+        let Self::Federated(provider) = self else { return None };
+        account_of(provider.as_str())
     }
 
     /// The call that they make.
@@ -294,8 +250,13 @@ impl Who {
                 let (wide, narrow) = (wide.as_str(), narrow.as_str());
                 Glob::new(wide).covers(&Glob::new(narrow)) || is_session_of(narrow, wide)
             }
+            // A provider of another account is another one, whoever issues its tokens.
             (Self::Federated(wide), Self::Federated(narrow)) => {
                 host_of(wide.as_str()) == host_of(narrow.as_str())
+                    && self.provider_account() == other.provider_account()
+            }
+            (Self::Service(wide), Self::Service(narrow)) => {
+                Glob::new(wide.as_str()).covers(&Glob::new(narrow.as_str()))
             }
             (Self::AnyProvider(ask), Self::Federated(_)) => *ask == other.ask(),
             _ => false,
@@ -303,7 +264,7 @@ impl Who {
     }
 
     /// Whether somebody may be among these and among `other`: of an id nobody knows whose it is.
-    fn may_share(&self, other: &Self) -> bool {
+    pub(super) fn may_share(&self, other: &Self) -> bool {
         let is_of_account = |it: &Self| {
             matches!(it, Self::AnybodyBut(_) | Self::Account(_) | Self::Arn(_) | Self::Other(_))
         };
@@ -332,6 +293,7 @@ impl Who {
             Self::Arn(arn) if arn.as_str() == "*" => "anybody".to_owned(),
             Self::Arn(arn) => format!("everybody like {}", inline(arn.as_str())),
             Self::Id(id) => format!("the unique id {id}"),
+            Self::Service(name) if name.as_str() == "*" => "any service".to_owned(),
             Self::Service(name) => format!("the service {}", inline(name.as_str())),
             Self::Federated(provider) => {
                 format!("the identity provider {}", inline(host_of(provider.as_str())))
@@ -346,16 +308,11 @@ impl Who {
 /// Whether an ARN is that of a session of a role. Only names can be compared: a session's ARN
 /// does not have the role's path.
 pub(super) fn is_session_of(session: &str, role: &str) -> bool {
-    let name = |resource: &str, kind: &str| {
-        let rest = resource.strip_prefix(kind)?.to_owned();
-        Some(rest)
-    };
     let (Some(session), Some(role)) = (ArnParts::of(session), ArnParts::of(role)) else {
         return false;
     };
-    let of_session = name(session.resource, "assumed-role/");
-    let of_session = of_session.as_deref().and_then(|it| it.split('/').next());
-    let of_role = name(role.resource, "role/");
-    let of_role = of_role.as_deref().and_then(|it| it.rsplit('/').next());
+    let of_session = session.resource.strip_prefix("assumed-role/");
+    let of_session = of_session.and_then(|it| it.split('/').next());
+    let of_role = role.resource.strip_prefix("role/").and_then(|it| it.rsplit('/').next());
     session.account == role.account && of_session.is_some() && of_session == of_role
 }

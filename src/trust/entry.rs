@@ -154,7 +154,7 @@ fn named(admission: &Admission, doors: &[Door], caller: &Principal) -> Named {
 
 fn how_closely(door: &Door, caller: &Principal) -> Named {
     match &door.who {
-        Who::Service(_) => Named::Itself,
+        Who::Service(name) if !name.as_str().contains('*') => Named::Itself,
         Who::Federated(_) if names_one(door) => Named::Itself,
         who if who.is_one() => Named::Itself,
         Who::Account(account) if caller.account == Some(*account) => Named::ByAccount,

@@ -3,7 +3,8 @@
 //! is what is known to be something else, and the rest is hashed.
 
 use super::operator::{Operator, Test};
-use crate::id::ExternalId;
+use crate::glob::Glob;
+use crate::id::{AccountId, ExternalId};
 use crate::text::Text;
 
 /// Keys that AWS documents, in lower case, and whose values are no secrets.
@@ -78,6 +79,29 @@ const TAGS: &[&str] = &[
     "sts:requestcontext/",
 ];
 
+/// Kinds of principals that AWS documents, in lower case.
+const KINDS: &[&str] = &["aws", "service", "federated", "canonicaluser"];
+
+/// Actions of the token service, in lower case and without their prefix.
+const ACTIONS: &[&str] = &[
+    "assumerole",
+    "assumerolewithsaml",
+    "assumerolewithwebidentity",
+    "assumeroot",
+    "decodeauthorizationmessage",
+    "getaccesskeyinfo",
+    "getcalleridentity",
+    "getdelegatedaccesstoken",
+    "getfederationtoken",
+    "getservicebearertoken",
+    "getsessiontoken",
+    "getwebidentitytoken",
+    "setcontext",
+    "setsourceidentity",
+    "taggetfederationtoken",
+    "tagsession",
+];
+
 /// The words that operators begin with.
 const OPERATORS: &[&str] =
     &["Arn", "Binary", "Bool", "Date", "IpAddress", "NotIpAddress", "Null", "Numeric", "String"];
@@ -132,6 +156,37 @@ pub(super) fn shown(word: &str) -> String {
 pub(super) fn key(key: &str) -> String {
     let is_operator = || !matches!(Operator::read(key).test, Test::Unknown(_));
     if is_public(key) || is_operator() { key.to_owned() } else { shown(key) }
+}
+
+/// A kind of principal as it may be kept.
+pub(super) fn kind(kind: &str) -> String {
+    let is_known = KINDS.iter().any(|it| kind.eq_ignore_ascii_case(it));
+    if is_known { kind.to_owned() } else { shown(kind) }
+}
+
+/// A principal of a form that is not known, of a kind as [`kind`] keeps it: an ARN is shown, and
+/// the digits of a canonical user.
+pub(super) fn principal(kind: &str, value: &str) -> String {
+    let is_arn = || value.starts_with("arn:") && !smells(value);
+    let is_digits = || value.len() == 64 && value.chars().all(|c| c.is_ascii_hexdigit());
+    let is_kept = match kind.to_ascii_lowercase().as_str() {
+        "aws" => is_arn() || value.parse::<AccountId>().is_ok(),
+        "canonicaluser" => is_digits(),
+        _ => false,
+    };
+    if is_kept { value.to_owned() } else { shown(value) }
+}
+
+/// An action as it may be kept: whatever an action of the token service fits.
+pub(super) fn action(action: &str) -> String {
+    let glob = Glob::new(&action.to_lowercase());
+    let is_known = ACTIONS.iter().any(|it| glob.matches(&format!("sts:{it}")));
+    if is_known { action.to_owned() } else { shown(action) }
+}
+
+/// A `Sid` as it may be kept.
+pub(super) fn sid(sid: &str) -> String {
+    if smells(sid) { masked(sid) } else { sid.to_owned() }
 }
 
 /// A name that tells two words apart and shows nothing of them. It holds no colon, or it would

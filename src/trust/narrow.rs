@@ -18,7 +18,9 @@ impl Demand {
     /// it is firm, it does not merely exclude some, and no value of it is open to all.
     #[must_use]
     pub fn narrows(&self) -> bool {
-        if self.strictness < Strictness::Firm || self.test.is_negated() || self.operands.is_empty()
+        if self.strictness == Strictness::IfPresent
+            || self.test.is_negated()
+            || self.operands.is_empty()
         {
             return false;
         }

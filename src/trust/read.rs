@@ -134,7 +134,7 @@ fn statement(json: &Json, has_variables: bool) -> Statement {
         }
     };
     let mut members = Members::of(members, &mut notes);
-    let sid = members.take("Sid").and_then(|it| text(&it).map(|it| Text::clip(&it)));
+    let sid = members.take("Sid").and_then(|it| text(&it).map(|it| Text::clip(&keys::sid(&it))));
     let effect = effect(members.take("Effect"), &mut notes);
     let principals = either(&mut members, ["Principal", "NotPrincipal"], &mut notes);
     let principals = match principals {
@@ -144,8 +144,8 @@ fn statement(json: &Json, has_variables: bool) -> Statement {
     };
     let actions = either(&mut members, ["Action", "NotAction"], &mut notes);
     let actions = match actions {
-        Some((false, json)) => Actions::Only(texts(&json, "an action", &mut notes)),
-        Some((true, json)) => Actions::AllBut(texts(&json, "an action", &mut notes)),
+        Some((false, json)) => Actions::Only(actions_of(&json, &mut notes)),
+        Some((true, json)) => Actions::AllBut(actions_of(&json, &mut notes)),
         None => Actions::Only(Vec::new()),
     };
     let conditions = match members.take("Condition") {
@@ -194,25 +194,38 @@ fn trusted(json: &Json, notes: &mut Notes) -> Vec<Trusted> {
             return found;
         }
     };
-    note_doubles(kinds, str::to_owned, notes);
+    note_doubles(kinds, keys::kind, notes);
     for (kind, values) in capped(kinds, "the principal", notes) {
+        let kind = keys::kind(kind);
         for value in texts(values, "a principal", notes) {
             let principal = match kind.to_ascii_lowercase().as_str() {
                 "aws" => Trusted::aws(value.as_str()),
                 "service" => Trusted::Service(value),
                 "federated" => Trusted::Federated(value),
-                _ => Trusted::Other { kind: Text::clip(kind), value },
+                _ => Trusted::Other { kind: Text::clip(&kind), value },
             };
-            if let Trusted::Other { kind, .. } = &principal {
-                let kind = inline(kind.as_str());
-                notes.add(&format!("a principal of kind `{kind}` has a form that is not known"));
-            }
+            let principal = match principal {
+                Trusted::Other { value, .. } => {
+                    let shown = inline(&kind);
+                    notes.add(&format!(
+                        "a principal of kind `{shown}` has a form that is not known"
+                    ));
+                    let value = Text::clip(&keys::principal(&kind, value.as_str()));
+                    Trusted::Other { kind: Text::clip(&kind), value }
+                }
+                known => known,
+            };
             if !found.contains(&principal) {
                 found.push(principal);
             }
         }
     }
     found
+}
+
+fn actions_of(json: &Json, notes: &mut Notes) -> Vec<Text> {
+    let written = texts(json, "an action", notes);
+    written.iter().map(|it| Text::clip(&keys::action(it.as_str()))).collect()
 }
 
 fn conditions(json: &Json, has_variables: bool, notes: &mut Notes) -> Vec<Condition> {

@@ -4,4 +4,5 @@ mod doors;
 mod hostile;
 mod naive;
 mod secrets;
+mod sound;
 mod verdicts;

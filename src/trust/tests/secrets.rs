@@ -13,14 +13,17 @@ const PUBLIC: [&str; 3] = ["aws:PrincipalOrgID", "sts:RoleSessionName", "gitlab.
 
 /// All that is kept of a policy with this condition, and all that is said about it.
 fn kept_and_shown(condition: &Value) -> String {
-    let statement = json!({"Effect": "Allow", "Principal": {"AWS": "444455556666"},
-        "Action": "sts:AssumeRole", "Condition": condition});
+    kept_and_shown_of(&json!({"Effect": "Allow", "Principal": {"AWS": "444455556666"},
+        "Action": "sts:AssumeRole", "Condition": condition}))
+}
+
+fn kept_and_shown_of(statement: &Value) -> String {
     let without = json!({"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"});
     let read = |it: &Value| {
         let document = json!({"Version": "2012-10-17", "Statement": it}).to_string();
         TrustPolicy::read(&document).unwrap()
     };
-    let (policy, other) = (read(&statement), read(&without));
+    let (policy, other) = (read(statement), read(&without));
     let world = World {
         time: "2026-03-02T09:00:00Z".parse().unwrap(),
         role_account: None,
@@ -70,6 +73,40 @@ fn no_external_id_is_kept_or_shown() {
     }
     let known = json!({"StringLike": {"aws:PrincipalOrgID": SECRET}});
     assert!(shows_a_secret(&kept_and_shown(&known)), "what is known to be none is shown");
+}
+
+#[test]
+fn no_external_id_is_kept_or_shown_of_the_rest_of_a_statement() {
+    let with = |name: &str, value: Value| {
+        let mut statement = json!({"Effect": "Allow", "Principal": {"AWS": "444455556666"},
+            "Action": "sts:AssumeRole"});
+        statement.as_object_mut().unwrap().insert(name.to_owned(), value);
+        statement
+    };
+    for statement in [
+        with("Principal", json!({"AWS": "444455556666", "ExternalId": SECRET})),
+        with("Principal", json!({"AWS": "444455556666", SECRET: "sts:ExternalId"})),
+        with("Principal", json!({"AWS": ["444455556666", SECRET]})),
+        with("Principal", json!({"CanonicalUser": SECRET})),
+        json!({"Effect": "Deny", "NotPrincipal": {"ExternalId": SECRET}, "NotAction": SECRET}),
+        with("Action", json!(["sts:AssumeRole", format!("sts:ExternalId:{SECRET}")])),
+        with("Action", json!([SECRET, NUMBER])),
+        with("Action", json!({SECRET: SECRET})),
+        with("Sid", json!(format!("ExternalId{SECRET}"))),
+    ] {
+        let shown = kept_and_shown_of(&statement);
+        assert!(!shows_a_secret(&shown), "{statement}: {shown}");
+    }
+    for (name, value, kept) in [
+        ("Action", json!(["STS:assume*", "sts:SetContext"]), "STS:assume*"),
+        ("Action", json!("*"), "\"*\""),
+        ("Principal", json!({"AWS": "arn:aws:iam::111122223333:role/*"}), "111122223333:role/*"),
+        ("Principal", json!({"CanonicalUser": "ab12".repeat(16)}), "ab12ab12"),
+        ("Sid", json!("TrustOfTheVendor"), "TrustOfTheVendor"),
+    ] {
+        let shown = kept_and_shown_of(&with(name, value));
+        assert!(shown.contains(kept), "{name}: {shown}");
+    }
 }
 
 /// The condition with every value that a reader may take for what it is made harmless.

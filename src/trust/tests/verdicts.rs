@@ -12,6 +12,7 @@ struct Case {
     after: Vec<String>,
     verdict: String,
     says: Option<String>,
+    is_without_organisations: bool,
 }
 
 fn cases() -> Vec<Case> {
@@ -27,6 +28,9 @@ fn cases() -> Vec<Case> {
                 Some(("before:", statement)) => case.unwrap().before.push(statement.to_owned()),
                 Some(("after:", statement)) => case.unwrap().after.push(statement.to_owned()),
                 Some(("verdict:", verdict)) => case.unwrap().verdict = verdict.to_owned(),
+                Some(("known:", "no organisation")) => {
+                    case.unwrap().is_without_organisations = true
+                }
                 Some(("says:", said)) => case.unwrap().says = Some(said.to_owned()),
                 _ => assert!(line.is_empty(), "{file}: {line}"),
             }
@@ -59,6 +63,13 @@ pub(super) fn policy(statements: &[String]) -> TrustPolicy {
     TrustPolicy::read(&document.to_string()).unwrap()
 }
 
+fn knows_party(party: &str) -> bool {
+    matches!(
+        party,
+        "org:" | "org:o-a1b2c3d4e5" | "provider:token.actions.githubusercontent.com/repo:acme"
+    )
+}
+
 fn world() -> World<'static> {
     World {
         time: "2026-03-02T09:00:00Z".parse().unwrap(),
@@ -70,7 +81,7 @@ fn world() -> World<'static> {
             "666677778888" => Standing::Declared,
             _ => Standing::Stranger,
         },
-        knows_party: &|party| party == "provider:token.actions.githubusercontent.com/repo:acme",
+        knows_party: &knows_party,
         knows_id: &|id| id.as_str() == "AIDAEXAMPLEOFOURALICE",
     }
 }
@@ -89,7 +100,13 @@ fn every_verdict_is_that_of_a_specialist() {
             Some("unknown") => Before::Unknown,
             Some(_) => Before::Policy(&known),
         };
-        let found = compare(before, &after, &world());
+        let world = match case.is_without_organisations {
+            true => {
+                World { knows_party: &|it| !it.starts_with("org:") && knows_party(it), ..world() }
+            }
+            false => world(),
+        };
+        let found = compare(before, &after, &world);
         let worst = found.iter().filter_map(|it| it.severity).max();
         let verdict = worst.map_or("none", Severity::as_str);
         let words: Vec<&str> = found.iter().map(|it| it.words.as_str()).collect();
