@@ -55,7 +55,7 @@ pub use history::{Content, History, Moment, RoleKey, Version, Weakening};
 pub use opened::AN_ORGANISATION;
 pub use operand::Operand;
 pub use operator::{Operator, Set, Test};
-pub use party::{SOME_ORGANISATION, is_organisation, party_of, trusted_parties};
+pub use party::{SOME_ORGANISATION, is_organisation, party_of, trusted_ids, trusted_parties};
 pub use principal::{Principals, Trusted};
 pub use read::{MAX_BYTES, Unreadable};
 pub use rewrite::{Previous, Rewrite};

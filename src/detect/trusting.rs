@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::authorization::AuthorizedRole;
 use crate::config::{Comparison, Config, PrincipalPattern};
 use crate::event::{
-    Assumption, Event, Mfa, Principal, PrincipalKind, TrustChange, TrustChangeKind,
+    Assumption, Event, Mfa, Principal, PrincipalKey, PrincipalKind, TrustChange, TrustChangeKind,
 };
 use crate::finding::Finding;
 use crate::id::{AccountId, RoleArn, UniqueId};
@@ -164,9 +164,7 @@ fn in_world<T>(
     };
     let own = event.call().account.or_else(|| arn.as_ref().and_then(RoleArn::account));
     let knows_id = |id: &UniqueId| {
-        let kind = PrincipalKind::IamUser;
-        let of_id = Principal { account: own, id: Some(id.clone()), ..Principal::of_kind(kind) };
-        of_id.key().is_some_and(|key| state.caller(&key).is_some())
+        PrincipalKey::of_id(own, id).is_some_and(|key| state.caller(&key).is_some())
     };
     compare(&World {
         time: event.call().time,

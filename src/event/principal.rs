@@ -210,6 +210,13 @@ fn stable_subject(subject: &str) -> &str {
 pub struct PrincipalKey(Arc<str>);
 
 impl PrincipalKey {
+    /// The key of an account's user or role that nothing is known of but its unique id.
+    #[must_use]
+    pub fn of_id(account: Option<AccountId>, id: &UniqueId) -> Option<Self> {
+        let kind = PrincipalKind::IamUser;
+        Principal { account, id: Some(id.clone()), ..Principal::of_kind(kind) }.key()
+    }
+
     /// The key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

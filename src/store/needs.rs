@@ -5,11 +5,12 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::{Body, Item, Key};
 use crate::event::{Assumption, Event, Principal, PrincipalKey, PrincipalKind, TrustChange};
+use crate::id::RoleArn;
 use crate::lineage::{self, CallId, CredentialKey};
 use crate::pipeline::Question;
 use crate::state::{Change, Memory, Subject};
 use crate::text::Text;
-use crate::trust::{RoleKey, TrustPolicy, party_of, trusted_parties};
+use crate::trust::{RoleKey, TrustPolicy, party_of, trusted_ids, trusted_parties};
 
 /// The items that say how usual an event is, where it came from, and what is known of it.
 #[must_use]
@@ -43,6 +44,7 @@ fn of_writing(memory: &dyn Memory, it: &TrustChange) -> Vec<Key> {
     let role = RoleKey::of_change(it);
     let history = role.as_ref().and_then(|role| memory.trust(role));
     let arn = it.role.clone().or_else(|| history?.arn().cloned());
+    let own = it.call.account.or_else(|| arn.as_ref().and_then(RoleArn::account));
     let mut keys: Vec<Key> = arn.map(Key::Role).into_iter().collect();
     keys.extend(role.map(Key::Trust));
     let policy = it.policy.as_ref().and_then(|it| TrustPolicy::read(it.as_json()).ok());
@@ -52,6 +54,8 @@ fn of_writing(memory: &dyn Memory, it: &TrustChange) -> Vec<Key> {
         keys.push(Key::Party(party_of(account).into()));
     }
     keys.extend(parties.into_iter().map(|party| Key::Party(party.into())));
+    let ids = policy.as_ref().map(trusted_ids).unwrap_or_default();
+    keys.extend(ids.iter().filter_map(|id| PrincipalKey::of_id(own, id)).map(Key::Caller));
     keys
 }
 

@@ -131,12 +131,16 @@ fn record(role: &str, second: i64) -> Value {
 
 /// A trust policy is written that admits another account, on a condition; `None` for a deletion.
 fn writing(name: &str, condition: Option<Value>, second: i64) -> Event {
+    written(name, "444455556666", condition, second)
+}
+
+fn written(name: &str, principal: &str, condition: Option<Value>, second: i64) -> Event {
     let mut request = json!({"roleName": "vendor"});
     if let Some(condition) = condition {
         let policy = json!({"Statement": {
             "Effect": "Allow",
             "Action": "sts:AssumeRole",
-            "Principal": {"AWS": "444455556666"},
+            "Principal": {"AWS": principal},
             "Condition": condition,
         }});
         let field =

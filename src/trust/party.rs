@@ -1,11 +1,11 @@
 //! The names under which those whom trust policies let in are known elsewhere.
 
-use super::TrustPolicy;
 use super::compare::Comparison;
 use super::demand::{Demand, Guard};
 use super::door::{Door, doors};
 use super::subject::parties;
-use crate::id::AccountId;
+use super::{TrustPolicy, Who};
+use crate::id::{AccountId, UniqueId};
 use crate::text::{inline, listed};
 
 /// The name under which an account is known as a party.
@@ -43,6 +43,13 @@ pub fn trusted_parties(policy: &TrustPolicy) -> (Vec<AccountId>, Vec<String>) {
     found.sort_unstable();
     found.dedup();
     (accounts, found)
+}
+
+/// The users and roles that a policy names by nothing but their unique ids.
+#[must_use]
+pub fn trusted_ids(policy: &TrustPolicy) -> Vec<UniqueId> {
+    let id = |door: Door| if let Who::Id(id) = door.who { Some(id) } else { None };
+    doors(policy).into_iter().filter_map(id).collect()
 }
 
 /// What the organisations are in one of which a door demands membership.

@@ -363,3 +363,18 @@ fn what_is_known_of_a_session_does_not_get_less_whoever_writes_last() {
     assert_eq!(told(&[&full, &poor]), once);
     assert_eq!(told(&[&poor, &full]), once);
 }
+
+#[test]
+fn a_policy_names_by_its_id_whom_another_environment_knows() {
+    let mut shelf = Shelf::default();
+    let told = |shelf: &mut Shelf, event: Event, now: i64| {
+        run(&mut WorkingSet::default(), &mut Store::over(shelf), &[event], now).unwrap()
+    };
+    told(&mut shelf, writing("CreateRole", Some(json!({})), 0), 0);
+    told(&mut shelf, event("a", 1), 1);
+    let of = |id: &str, second| written("UpdateAssumeRolePolicy", id, Some(json!({})), second);
+    let alerts = told(&mut shelf, of("AIDAEXAMPLEALICE", 5), 5);
+    assert_eq!(said(&alerts, "trust_policy_weakened"), None, "{alerts:?}");
+    let alerts = told(&mut shelf, of("AIDAEXAMPLEMALLORY", 9), 9);
+    assert!(said(&alerts, "trust_policy_weakened") > Some(Severity::Low), "{alerts:?}");
+}
