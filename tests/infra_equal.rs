@@ -71,6 +71,7 @@ const PAIRS: &[(&str, &str, &[&str])] = &[
         &["aws_cloudwatch_metric_alarm.delivery[delivery-throttling]"],
     ),
     ("GivenUpAlarm", ALARM, &["aws_cloudwatch_metric_alarm.alarms[given-up]"]),
+    ("LostAlarm", ALARM, &["aws_cloudwatch_metric_alarm.alarms[lost]"]),
     ("WriteThrottlingAlarm", ALARM, &["aws_cloudwatch_metric_alarm.alarms[write-throttling]"]),
 ];
 
@@ -157,6 +158,7 @@ const WORDS: &[(&str, &str)] = &[
     ),
     ("aws_cloudwatch_metric_alarm.dimensions", "Dimensions"),
     ("aws_cloudwatch_metric_alarm.metric_query", "Metrics"),
+    ("aws_cloudwatch_metric_alarm.ok_actions", "OKActions"),
 ];
 
 /// What only CloudFormation wants said; in Terraform it follows from the rest.
@@ -391,7 +393,7 @@ fn with_all_that_may_exist_already() {
         "existing_stream_arn": STREAM, "existing_key_arn": KEY, "existing_alarm_topic_arn": TOPIC,
         "further_key_arns": [KEY, format!("{KEY}5")], "sender_account_id": "444455556666",
         "topics": {"native": TOPIC, "ocsf": format!("{TOPIC}2")}, "architecture": "x86_64",
-        "memory_size": 1024, "timeout": 120, "batch_window": 5, "parallelization_factor": 4,
+        "memory_size": 1024, "timeout": 120, "batch_window": 5, "silence_periods": 288, "parallelization_factor": 4,
         "maximum_retry_attempts": 20, "config_path": "", "log_level": "debug",
         "log_retention_days": 30,
     });
@@ -399,7 +401,7 @@ fn with_all_that_may_exist_already() {
         "ExistingStreamArn": STREAM, "ExistingKeyArn": KEY, "ExistingAlarmTopicArn": TOPIC,
         "FurtherKeyArns": format!("{KEY},{KEY}5"), "SenderAccountId": "444455556666",
         "NativeTopic": TOPIC, "OcsfTopic": format!("{TOPIC}2"), "Architecture": "x86_64",
-        "MemorySize": 1024, "Timeout": 120, "BatchWindow": 5, "ParallelizationFactor": 4,
+        "MemorySize": 1024, "Timeout": 120, "BatchWindow": 5, "SilencePeriods": 288, "ParallelizationFactor": 4,
         "MaximumRetryAttempts": 20, "ConfigPath": "", "LogLevel": "debug", "LogRetentionDays": 30,
     });
     assert_eq!(compare(&variables, &parameters), [""; 0]);

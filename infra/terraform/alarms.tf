@@ -33,9 +33,16 @@ locals {
     }, local.gives_up ? {
     given-up = {
       description = "Records were given up unjudged. They lie in the bucket for what is given up."
-      namespace   = "AWS/Lambda", metric = "DroppedEventCount", statistic = "Sum"
+      namespace   = "AWS/Lambda", metric = "OnFailureDestinationDeliveredEventCount", statistic = "Sum"
       dimensions  = { EventSourceMappingUUID = aws_lambda_event_source_mapping.stream.uuid }
       period      = 60, evaluation_periods = 1, threshold = 0
+    }
+    lost = {
+      description = "Records were given up unjudged, and the bucket does not hold them."
+      # Not counted in it: what was delivered to the bucket.
+      namespace  = "AWS/Lambda", metric = "DroppedEventCount", statistic = "Sum"
+      dimensions = { EventSourceMappingUUID = aws_lambda_event_source_mapping.stream.uuid }
+      period     = 60, evaluation_periods = 1, threshold = 0
     }
   } : {})
 
@@ -89,15 +96,16 @@ resource "aws_cloudwatch_metric_alarm" "delivery" {
 
 resource "aws_cloudwatch_metric_alarm" "silence" {
   alarm_name          = "${var.name}-silence"
-  alarm_description   = "No record for an hour. The trail, the subscription or the stream stands still."
+  alarm_description   = "No record for long. The trail, the subscription or the stream stands still."
   namespace           = "rolewatch"
   metric_name         = "Records"
   dimensions          = { FunctionName = aws_lambda_function.rolewatch.function_name }
   statistic           = "Sum"
   period              = 300
-  evaluation_periods  = 12
+  evaluation_periods  = var.silence_periods
   threshold           = 1
   comparison_operator = "LessThanThreshold"
   treat_missing_data  = "breaching"
   alarm_actions       = [local.alarm_topic_arn]
+  ok_actions          = [local.alarm_topic_arn]
 }

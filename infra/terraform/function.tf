@@ -154,7 +154,7 @@ resource "aws_lambda_event_source_mapping" "stream" {
   maximum_record_age_in_seconds      = var.maximum_record_age
   maximum_retry_attempts             = var.maximum_retry_attempts
 
-  # What the alarm about what is given up counts.
+  # What the alarms about what is given up count.
   dynamic "metrics_config" {
     for_each = local.gives_up ? [["EventCount"]] : []
     content {

@@ -42,7 +42,7 @@ resource "aws_dynamodb_table" "baselines" {
 resource "aws_s3_bucket" "given_up" {
   #checkov:skip=CKV_AWS_18:what is given up lies there for 90 days, read by whoever redrives it; CloudTrail data events tell who if that is wanted
   #checkov:skip=CKV_AWS_144:it is a copy of what the trail keeps
-  #checkov:skip=CKV2_AWS_62:what is given up failed before, and each failure rings publish-failures; whoever sets a limit reads the bucket
+  #checkov:skip=CKV2_AWS_62:an alarm rings for each delivery to it, and whoever sets a limit reads the bucket
   count         = local.gives_up ? 1 : 0
   bucket_prefix = "${var.name}-given-up-"
 

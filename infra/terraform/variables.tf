@@ -52,7 +52,7 @@ variable "stream_mode" {
 }
 
 variable "shard_count" {
-  description = "Shards of a provisioned stream. One takes 1 MB or 1,000 records a second."
+  description = "Shards of a provisioned stream. One takes 1 MB or 1,000 records a second. Kinesis at most doubles or halves them at once."
   type        = number
   default     = 1
 }
@@ -126,7 +126,7 @@ variable "parallelization_factor" {
 }
 
 variable "maximum_record_age" {
-  description = "Seconds after which a record that fails is given up, 60 to 604800; -1 for never, which is what keeps every alert. Any other value makes a bucket for what is given up."
+  description = "Seconds of age from which on records are given up unjudged, whether they failed or only waited, 60 to 604800; -1 for never, which is what keeps every alert. Any other value makes a bucket for what is given up. A backlog longer than this is gone before it is read."
   type        = number
   default     = -1
 
@@ -140,6 +140,17 @@ variable "maximum_retry_attempts" {
   description = "Attempts after which a record is given up; -1 for never, likewise."
   type        = number
   default     = -1
+}
+
+variable "silence_periods" {
+  description = "Periods of five minutes without a record after which the alarm about silence rings: 12 are an hour, 288 a day."
+  type        = number
+  default     = 12
+
+  validation {
+    condition     = var.silence_periods >= 1 && var.silence_periods <= 288
+    error_message = "CloudWatch looks back a day at most: 1 to 288 periods of five minutes."
+  }
 }
 
 variable "log_level" {
