@@ -307,11 +307,13 @@ fn learned(
     let is_by_it = bad().map(|it| it.phrase == AN_ORGANISATION).reduce(|a, b| a && b);
     let is_first =
         !state.knows_party(SOME_ORGANISATION) && (teaches || is_by_it.unwrap_or_default());
-    let is_learned = |it: &Change| match it {
-        Change::KnowParty(party) if is_organisation(party) => is_first,
-        _ => teaches,
-    };
-    parties(state, policy).into_iter().filter(is_learned).collect()
+    let mut learned = parties(state, policy);
+    let of_an_organisation =
+        |it: &Change| matches!(it, Change::KnowParty(party) if is_organisation(party));
+    // Of several nobody can tell which is ours; one comes with the word that some is known.
+    let is_one = learned.iter().filter(|it| of_an_organisation(it)).count() == 2;
+    learned.retain(|it| if of_an_organisation(it) { is_first && is_one } else { teaches });
+    learned
 }
 
 /// The weakening that the findings on a writing tell of.

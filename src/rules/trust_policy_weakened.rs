@@ -341,6 +341,8 @@ mod tests {
         let mut scene = made(&own());
         let mut then =
             |role: &str, document: &str| scene.then(RULE.id, &of_role(role, "create", document));
+        let both = json!({"StringEquals": {"aws:PrincipalOrgID": [ours, other]}});
+        assert_eq!(then("Both", &trusting(json!("*"), both)), Some(Medium), "either may be ours");
         assert_eq!(then("First", &of("*", ours)), Some(Medium));
         assert_eq!(then("Second", &of("*", other)), Some(High));
         assert_eq!(then("Third", &of(alice, other)), None, "nobody comes in");

@@ -177,17 +177,22 @@ impl Comparison<'_> {
     }
 
     /// A door where a narrower one stood also lets in those of the narrower one, and may demand
-    /// less of them; so may one for somebody else of an outside account that was let in.
+    /// less of them; so may one for somebody else of an account that was let in. Of whom a door
+    /// for everybody lets in, ours are sure to be.
     fn lost_by_widening(&self, door: &Door) -> Vec<Difference> {
-        let Some(account) = door.who.account() else { return Vec::new() };
-        let of_account = || self.old.iter().filter(|it| it.who.account() == Some(account));
+        let account = door.who.account();
+        let is_among = |it: &&Door| match account {
+            Some(_) => it.who.account() == account,
+            None => self.is_of_ours(&it.who),
+        };
+        let of_account = || self.old.iter().filter(is_among);
         let mut found: Vec<Difference> = Vec::new();
         for old in of_account().filter(|it| door.who.covers(&it.who)) {
             let same = Door { who: old.who.clone(), ..door.clone() };
             let covering = self.old.iter().filter(|it| it.who.covers(&old.who));
             found.extend(self.least_lost(&same, covering).unwrap_or_default());
         }
-        if found.is_empty() {
+        if found.is_empty() && account.is_some() {
             let others = self.least_lost(door, of_account()).unwrap_or_default();
             found.extend(match self.is_own(&door.who) {
                 true if is_user(&door.who) => unlike_others(others),

@@ -21,7 +21,12 @@ impl Comparison<'_> {
         let instead = about.rev().max_by_key(|it| it.strictness);
         let needed = demand.display(&door.who);
         let is_the_same = |new: &Demand| new.as_firm().implies(demand, &door.who);
-        let words = match instead {
+        // What was demanded beside it before, and still is, takes the place of nothing.
+        let stood_beside = |it: &Demand| {
+            let had = |old: &Door| old.demands.contains(demand) && old.demands.contains(it);
+            it.guard != Guard::Mfa && self.old.iter().any(had)
+        };
+        let words = match instead.filter(|it| !stood_beside(it)) {
             Some(new) if demand.guard == Guard::Mfa && new.strictness < demand.strictness => {
                 format!(
                     "{who} needs MFA only where the request tells of it, so a long-term key needs none"
