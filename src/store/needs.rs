@@ -7,6 +7,7 @@ use super::Key;
 use crate::event::{Assumption, Event, Principal, PrincipalKey, PrincipalKind, TrustChange};
 use crate::lineage::{self, CallId, CredentialKey};
 use crate::pipeline::Question;
+use crate::profile::{self, Behind};
 use crate::state::{Change, Memory, Subject};
 use crate::text::Text;
 use crate::trust::{RoleKey, TrustPolicy, party_of, trusted_parties};
@@ -28,6 +29,8 @@ pub fn keys(memory: &dyn Memory, event: &Event) -> Vec<Key> {
             keys.extend(lineage::used_by(it).into_iter().map(Key::Session));
             keys.extend(lineage::places_of(it).into_iter().map(Key::Place));
             keys.extend(holder(it).map(Key::Caller));
+            let behind = Behind::of(&it.call, None, false);
+            keys.extend(profile::circle(it, &behind).map(Key::Caller));
             keys.extend(waiting(memory, &lineage::issued(it)));
         }
         Event::SignIn(it) => keys.extend(waiting(memory, &lineage::told_by(it))),
