@@ -59,6 +59,12 @@ pub enum Dimension {
     Issuer,
     /// Of a role: how deep the chains are that end in it.
     Depth,
+    /// Of a role: who began the chains that end in it.
+    Origin,
+    /// Of a role: which kinds of callers take it: people, tokens, services, machines.
+    Kind,
+    /// Of a role or a caller: for what a workflow's token was issued: its branch, its environment.
+    Subject,
     /// Of a role or a caller: families of user agents.
     UserAgent,
     /// Of a caller: the roles it takes.
@@ -69,7 +75,7 @@ pub enum Dimension {
 
 impl Dimension {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Principal,
         Self::Account,
         Self::Network,
@@ -80,6 +86,9 @@ impl Dimension {
         Self::WithoutMfa,
         Self::Issuer,
         Self::Depth,
+        Self::Origin,
+        Self::Kind,
+        Self::Subject,
         Self::UserAgent,
         Self::Role,
         Self::Call,
@@ -99,6 +108,9 @@ impl Dimension {
             Self::WithoutMfa => ("principal without MFA", "principals without MFA"),
             Self::Issuer => ("role taken from", "roles taken from"),
             Self::Depth => ("depth of chains", "depths of chains"),
+            Self::Origin => ("origin of chains", "origins of chains"),
+            Self::Kind => ("kind of caller", "kinds of callers"),
+            Self::Subject => ("purpose of tokens", "purposes of tokens"),
             Self::UserAgent => ("user agent", "user agents"),
             Self::Role => ("role", "roles"),
             Self::Call => ("kind of call", "kinds of calls"),

@@ -114,6 +114,7 @@ fn read_call(record: Json<'_>, name: &'static str) -> Result<Call, ReadError> {
         address: Address::read(&field::str(record, "sourceIPAddress").unwrap_or_default()),
         user_agent: field::text(record, "userAgent").unwrap_or_default(),
         outcome: outcome(record),
+        is_placed: false,
     })
 }
 

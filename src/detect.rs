@@ -1,5 +1,6 @@
 //! One event against the state: the product in one function.
 
+mod around;
 mod fold;
 mod follow;
 mod teach;
@@ -20,6 +21,7 @@ use crate::state::{Change, Changes, FirstCopy, SharedCall, State, Subject};
 use crate::surprise::{Surprise, is_person};
 use crate::text::Text;
 
+use around::surprise;
 use fold::{FoldState, fold_key, subject};
 use follow::{Followed, Known};
 pub use follow::{advance, trace_of};
@@ -96,8 +98,8 @@ pub fn judge(state: &State<'_>, config: &Config, event: &Event, mode: Mode) -> V
         Mode::Watch => {
             // What the first copy taught is not news to ask about again.
             let surprise = match &first {
-                Some(first) => first.surprise.clone(),
-                None => surprise(state, event),
+                Some(first) if !was_half_told(state, event, first) => first.surprise.clone(),
+                _ => surprise(state, event, followed.lineage()),
             };
             find(state, config, event, followed.lineage(), surprise)
         }
@@ -192,7 +194,10 @@ fn copy(
     };
     let mut changes = Changes::new();
     if all.is_empty() {
-        changes.extend(completing_lessons(it, lineage));
+        changes.extend(match was_half_told(state, event, first) {
+            true => lessons(state, event, lineage),
+            false => completing_lessons(state, it, lineage),
+        });
     }
     let revision = first.revision + u32::from(decided.is_sent());
     let found = Found { findings: all.clone(), surprise: first.surprise.clone() };
@@ -363,12 +368,19 @@ impl Habitual {
     }
 }
 
-/// How unlike its role's baseline a call is.
-fn surprise(state: &State<'_>, event: &Event) -> Option<Surprise> {
-    let Event::Assumption(it) = event else { return None };
-    let Habitual { role, caller } = Habitual::of(state, event);
-    let surprise = Surprise::of(it, role.as_deref(), caller.as_deref());
-    trusting::explained(state, it, surprise)
+/// Whether the first copy of a call told too little to learn from or to compare.
+fn was_half_told(state: &State<'_>, event: &Event, first: &FirstCopy) -> bool {
+    let principal = &event.call().principal;
+    !first.complete
+        && principal.kind != PrincipalKind::AwsAccount
+        && principal.account.is_some_and(|account| state.is_ours(account))
+}
+
+fn assumption(event: &Event) -> Option<&Assumption> {
+    match event {
+        Event::Assumption(it) => Some(it),
+        Event::TrustChange(_) | Event::SignIn(_) => None,
+    }
 }
 
 /// Everything that is wrong with an event: what the rules find, less what is exempt, raised to
@@ -381,20 +393,21 @@ fn find(
     surprise: Option<Surprise>,
 ) -> Found {
     let call = event.call();
-    let assumption = match event {
-        Event::Assumption(it) => Some(it),
-        Event::TrustChange(_) | Event::SignIn(_) => None,
-    };
+    let assumption = assumption(event);
     let arn = trusting::role_of(state, event);
     let arn = arn.as_ref();
     let entry = assumption.and_then(|it| trusting::entry(state, it));
     let rewrite = trusting::rewrite(state, config, event);
     let Habitual { role, caller } = Habitual::of(state, event);
+    let actor = assumption
+        .and_then(|it| around::behind(state, it, lineage).actor)
+        .and_then(|actor| state.caller(&actor));
     let expected = arn.map(|role| config.expected(role)).unwrap_or_default();
     let case = Case {
         event,
         role: role.as_deref(),
         caller: caller.as_deref(),
+        actor: actor.as_deref(),
         surprise: surprise.as_ref(),
         expected: &expected,
         tuning: config.tuning(),
@@ -405,6 +418,9 @@ fn find(
         entry: entry.as_ref(),
         rewrite: rewrite.as_ref(),
         is_context: false,
+        is_pipeline: around::is_pipeline(state, event),
+        is_opened_by_pipeline: entry.as_ref().is_some_and(|it| around::was_opened(state, it)),
+        is_peoples_place: around::is_peoples_place(state, event),
     };
     let accepted =
         |it: &Finding| config.exempt(&it.rule, arn, &call.principal, call.time).is_some();
@@ -432,7 +448,13 @@ fn bears_anothers_name(state: &State<'_>, it: &Assumption, surprise: Option<&Sur
     (is_new || is_person(it))
         && principal.session_name.as_ref() != Some(name)
         && !is_name_of(name.as_str(), own_name)
-        && state.is_person(&name.as_str().to_lowercase())
+        && is_name_of_a_person(state, &name.as_str().to_lowercase())
+}
+
+/// Whether a name, in lower case, or what stands before its domain, is one that people go by.
+fn is_name_of_a_person(state: &State<'_>, name: &str) -> bool {
+    let local_part = name.split_once('@').map(|(local_part, _)| local_part);
+    state.is_person(name) || local_part.is_some_and(|local_part| state.is_person(local_part))
 }
 
 /// Whether a session name is a person's own: `alice`, or an address like `alice@corp.example`.

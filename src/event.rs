@@ -108,6 +108,9 @@ pub struct Call {
     pub user_agent: Text,
     /// How it ended.
     pub outcome: Outcome,
+    /// Whether address and software are those of the person, told by another record.
+    #[serde(default)]
+    pub is_placed: bool,
 }
 
 /// Reads the name of a call that was remembered or set aside.

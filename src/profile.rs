@@ -1,10 +1,159 @@
 //! What one call shows, as values of the dimensions that baselines keep.
 
 use crate::baseline::{Dimension, Value, agent_family, session_shape};
-use crate::event::{Assumption, Call, CallerClass, ExternalIdUse, Mfa, PrincipalKind};
+use crate::event::{
+    Assumption, Call, CallerClass, ExternalIdUse, Mfa, Principal, PrincipalKey, PrincipalKind,
+};
 use crate::id::Address;
 use crate::lineage::Lineage;
 use crate::text::Text;
+
+/// What kind of caller is behind a call, whatever session it uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallerKind {
+    /// A person, or what has a person's kind of credential.
+    Person,
+    /// A workflow or a pod, by a token of its issuer.
+    Token,
+    /// A service of AWS.
+    Service,
+    /// The session of a role that no person is known to be behind.
+    Machine,
+}
+
+impl CallerKind {
+    /// The word that baselines keep.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Token => "token",
+            Self::Service => "service",
+            Self::Machine => "machine",
+        }
+    }
+
+    fn of_kind(kind: PrincipalKind) -> Option<Self> {
+        match kind {
+            PrincipalKind::IamUser | PrincipalKind::Saml | PrincipalKind::IdentityCenter => {
+                Some(Self::Person)
+            }
+            PrincipalKind::WebIdentity => Some(Self::Token),
+            PrincipalKind::Service => Some(Self::Service),
+            _ => None,
+        }
+    }
+}
+
+/// Who is behind a call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Behind {
+    /// Whoever began the chain, where it is known to its origin; else the caller.
+    pub actor: Option<PrincipalKey>,
+    /// What kind of caller that is.
+    pub kind: CallerKind,
+}
+
+impl Behind {
+    /// Who is behind a call. `people_take` says whether people take the role whose session makes
+    /// it, which tells where the chain does not.
+    #[must_use]
+    pub fn of(call: &Call, lineage: Option<&Lineage>, people_take: bool) -> Self {
+        let principal = &call.principal;
+        let first = lineage.and_then(Lineage::first);
+        let own = CallerKind::of_kind(principal.kind)
+            .or(is_user(principal).then_some(CallerKind::Person));
+        let of_first = first.and_then(|first| CallerKind::of_kind(first.kind));
+        let kind = own.unwrap_or(match of_first {
+            Some(CallerKind::Service) => CallerKind::Machine,
+            Some(kind) => kind,
+            None if people_take => CallerKind::Person,
+            None => CallerKind::Machine,
+        });
+        let origin = lineage.filter(|it| it.complete).and_then(|it| it.origin.clone());
+        // A service begins many chains and is nobody.
+        let origin = origin.filter(|_| of_first != Some(CallerKind::Service));
+        Self { actor: origin.or_else(|| principal.key()), kind }
+    }
+}
+
+/// Whether another account's copy tells by the unique id that it was a user.
+fn is_user(principal: &Principal) -> bool {
+    principal.kind == PrincipalKind::AwsAccount
+        && principal.id.as_ref().is_some_and(|id| id.as_str().starts_with("AIDA"))
+}
+
+/// The circle of callers who are expected to call from the same places: all who come by one
+/// identity provider, all tokens of one issuer, all workloads of ours. `None` for people: each
+/// has places of their own.
+#[must_use]
+pub fn circle(it: &Assumption, behind: &Behind) -> Option<PrincipalKey> {
+    let principal = &it.call.principal;
+    let provider = principal.provider.as_ref().map(Text::as_str);
+    let name = match (principal.kind, behind.kind) {
+        (PrincipalKind::Saml, _) => format!("saml:{}", provider?),
+        (PrincipalKind::WebIdentity, _) => issuer_of(provider?),
+        (PrincipalKind::Role, CallerKind::Token) => {
+            issuer_of(behind.actor.as_ref()?.as_str().split_once("oidc:")?.1)
+        }
+        (PrincipalKind::Role, CallerKind::Machine) => "workloads".to_owned(),
+        _ => return None,
+    };
+    Some(PrincipalKey::of_circle(&name))
+}
+
+/// The circle of all workloads.
+#[must_use]
+pub fn workloads() -> PrincipalKey {
+    PrincipalKey::of_circle("workloads")
+}
+
+/// The circle of all people.
+#[must_use]
+pub fn people() -> PrincipalKey {
+    PrincipalKey::of_circle("people")
+}
+
+/// The issuer of a token, which is the same in all accounts: the end of its provider's ARN.
+fn issuer_of(provider: &str) -> String {
+    let host = provider.split_once(":oidc-provider/").map_or(provider, |(_, host)| host);
+    let host = host.split(':').next().unwrap_or(host);
+    format!("oidc:{host}")
+}
+
+/// The block of networks that a call came from, as its circle knows it.
+#[must_use]
+pub fn block_of_circle(call: &Call) -> Option<Value> {
+    let is_own = matches!(call.address, Address::Ip(_)) && !call.is_placed;
+    is_own.then(|| (Dimension::NetworkBlock, call.address.block().as_str().into()))
+}
+
+/// What the token of a workflow was issued for: its branch, its environment, without ids.
+#[must_use]
+pub fn subject(it: &Assumption, lineage: Option<&Lineage>) -> Option<Value> {
+    let own = || it.call.principal.name.as_ref().map(Text::as_str);
+    let subject = match it.call.principal.kind {
+        PrincipalKind::WebIdentity => own()?,
+        _ => {
+            let first = lineage?.first().filter(|it| it.kind == PrincipalKind::WebIdentity)?;
+            first.principal.as_ref()?.as_str()
+        }
+    };
+    let (kind, rest) = subject.split_once(':')?;
+    let (_, purpose) = rest.split_once(':').filter(|_| kind == "repo")?;
+    Some((Dimension::Subject, session_shape(purpose, None).into()))
+}
+
+/// What is known of a call's descent, for its role's baseline.
+#[must_use]
+pub fn of_descent(it: &Assumption, lineage: Option<&Lineage>, behind: &Behind) -> Vec<Value> {
+    let mut values = vec![(Dimension::Kind, behind.kind.as_str().into())];
+    let key = it.call.principal.key();
+    let origin = behind.actor.as_ref().filter(|actor| Some(*actor) != key.as_ref());
+    values.extend(origin.map(|it| (Dimension::Origin, it.as_str().into())));
+    values.extend(subject(it, lineage));
+    values
+}
 
 /// The values of an assumption, for its role's baseline.
 #[must_use]
@@ -44,6 +193,12 @@ pub fn of_role(it: &Assumption, lineage: Option<&Lineage>) -> Vec<Value> {
 pub fn of_caller(it: &Assumption) -> Vec<Value> {
     let mut values = vec![(Dimension::Call, it.call.name.into())];
     values.extend(it.role().map(|role| (Dimension::Role, role.as_str().into())));
+    if matches!(it.call.mfa, Mfa::Present | Mfa::Absent | Mfa::Inherited) {
+        values.push((Dimension::Mfa, it.call.mfa.as_str().into()));
+    }
+    if it.call.principal.kind == PrincipalKind::WebIdentity {
+        values.extend(subject(it, None));
+    }
     values.extend(soft(it));
     values
 }
@@ -65,10 +220,14 @@ fn soft(it: &Assumption) -> Vec<Value> {
 }
 
 /// Whether the address of a call is the caller's own. Of a sign-in through an identity provider
-/// it may be the provider's and change with every login; a service's is its name.
+/// it may be the provider's and change with every login, unless another record told the person's;
+/// a service's is its name.
 #[must_use]
 pub fn has_network_of_its_own(call: &Call) -> bool {
-    let of_provider = matches!(call.principal.kind, PrincipalKind::Saml | PrincipalKind::Service);
+    let of_provider = match call.principal.kind {
+        PrincipalKind::Saml => !call.is_placed,
+        kind => kind == PrincipalKind::Service,
+    };
     !of_provider && matches!(call.address, Address::Ip(_) | Address::Text(_))
 }
 

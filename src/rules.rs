@@ -26,7 +26,7 @@ use crate::event::{Assumption, Event};
 use crate::finding::{Finding, Ground, worst};
 use crate::lineage::Lineage;
 use crate::severity::Severity;
-use crate::surprise::{Part, Surprise, UNUSUAL};
+use crate::surprise::{Part, SignKind, Surprise, UNUSUAL};
 use crate::text::{inline, listed, plural};
 use crate::trust::{Answer, Entry, Rewrite, Weakening};
 
@@ -85,6 +85,8 @@ pub struct Case<'a> {
     pub role: Option<&'a RoleBaseline>,
     /// What is normal for the caller, if anything is known.
     pub caller: Option<&'a Caller>,
+    /// What is normal for whoever began the chain, else for the caller.
+    pub actor: Option<&'a Caller>,
     /// What is new about a granted assumption, in bits.
     pub surprise: Option<&'a Surprise>,
     /// What is declared for the role.
@@ -104,6 +106,12 @@ pub struct Case<'a> {
     /// Whether something else is wrong with the call, so that what is merely new is worth
     /// telling beside it.
     pub is_context: bool,
+    /// Whether a role makes the call that machines take and people never.
+    pub is_pipeline: bool,
+    /// Whether what let the caller in was worth a look, and written by such a role.
+    pub is_opened_by_pipeline: bool,
+    /// Whether people of ours call from the block of networks that the call came from.
+    pub is_peoples_place: bool,
 }
 
 impl<'a> Case<'a> {
@@ -128,8 +136,8 @@ impl<'a> Case<'a> {
         let surprise = self.surprise?;
         let part = surprise.part(dimension)?;
         let matters = self.is_context || self.severity_of_sum(surprise).is_some();
-        let adds = part.bits() >= ADDS && matters;
-        (part.bits() >= UNUSUAL || adds).then_some((part, surprise))
+        let adds = part.bits >= ADDS && matters;
+        (part.bits >= UNUSUAL || adds).then_some((part, surprise))
     }
 
     /// How urgent the sum of all bits is; nothing below the threshold.
@@ -139,8 +147,13 @@ impl<'a> Case<'a> {
         } else {
             self.tuning.machine_threshold_bits
         };
+        // That a role is seldom taken, and what it is called, is nothing that the caller did.
+        let by_role = [SignKind::Disuse, SignKind::Privilege].map(|kind| surprise.sign(kind));
+        let by_role: f64 = by_role.iter().flatten().map(|sign| sign.bits).sum();
         match surprise.total() {
-            bits if bits >= self.tuning.high_threshold_bits => Some(Severity::High),
+            bits if bits >= self.tuning.high_threshold_bits && bits - by_role >= threshold => {
+                Some(Severity::High)
+            }
             bits if bits >= threshold => Some(Severity::Medium),
             _ => None,
         }
@@ -228,11 +241,18 @@ fn numbers(part: &Part, surprise: &Surprise) -> Map<String, Value> {
         "calls_seen": part.calls,
         "values_seen": part.turnover.values,
         "value_days": part.turnover.value_days,
-        "bits": round(part.bits()),
+        "bits": round(part.bits),
         "bits_of_role": round(part.of_role),
         "bits_of_caller": part.of_caller.map(round),
         "bits_of_call": round(surprise.total()),
+        "signs": surprise.signs.iter().map(|sign| sign.words.as_str()).collect::<Vec<_>>(),
     }))
+}
+
+/// The signs of some kinds, each after a semicolon, to end a sentence.
+fn signs(surprise: &Surprise, kinds: &[SignKind]) -> String {
+    let signs = surprise.signs.iter().filter(|sign| kinds.contains(&sign.kind));
+    signs.map(|sign| format!("; {}", sign.words)).collect()
 }
 
 /// The numbers behind something new, in words: `48 calls showed 2 principals, and the chance

@@ -302,13 +302,17 @@ fn bits(surprise: Option<&Surprise>, config: &Config) -> String {
         text.push_str("  it was not compared: there was no baseline, or nothing was granted\n");
         return text;
     };
+    for sign in &surprise.signs {
+        let _ = writeln!(text, "  {}: {:.1} bits", sign.words, sign.bits);
+    }
     for part in &surprise.parts {
         let (one, _) = part.dimension.words();
         let value = inline(&part.value);
         let of_caller = part.of_caller.map(|bits| format!(" and {bits:.1} from the caller's"));
         let _ = writeln!(
             text,
-            "  new {one} {value}: {:.1} bits from the role's side{}",
+            "  new {one} {value}: {:.1} bits, of {:.1} from the role's side{}",
+            part.bits,
             part.of_role,
             of_caller.unwrap_or_default(),
         );
@@ -320,7 +324,7 @@ fn bits(surprise: Option<&Surprise>, config: &Config) -> String {
     };
     let _ = writeln!(
         text,
-        "  {:.1} bits in all, the smaller side of each; {who} alerts from {threshold:.1} on",
+        "  {:.1} bits in all; {who} alerts from {threshold:.1} on",
         surprise.total(),
     );
     text

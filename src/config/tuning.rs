@@ -6,10 +6,10 @@ use super::section::Section;
 /// The numbers that decide what is unusual. Each has a default that needs no thought.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tuning {
-    /// Surprise, in bits, from which a person's call alerts. Default 9.
+    /// Surprise, in bits, from which a person's call alerts. Default 8.
     pub person_threshold_bits: f64,
     /// Surprise, in bits, from which a machine's call alerts: services, workloads and other
-    /// accounts, which call more often and change less. Default 10.
+    /// accounts, which call more often and change less. Default 8.
     pub machine_threshold_bits: f64,
     /// Surprise, in bits, from which an alert is high. Default 14.
     pub high_threshold_bits: f64,
@@ -25,8 +25,8 @@ pub struct Tuning {
 impl Default for Tuning {
     fn default() -> Self {
         Self {
-            person_threshold_bits: 9.0,
-            machine_threshold_bits: 10.0,
+            person_threshold_bits: 8.0,
+            machine_threshold_bits: 8.0,
             high_threshold_bits: 14.0,
             dormant_days: 30,
             enumeration_roles: 8,

@@ -6,6 +6,7 @@ use crate::alert::is_about_caller;
 use crate::baseline::{Caller, Dimension, FoldKey, Folds, Habits, RoleBaseline};
 use crate::event::{Event, ExternalIdUse};
 use crate::finding::{Finding, worst};
+use crate::lineage;
 use crate::profile;
 use crate::severity::Severity;
 use crate::state::{State, Subject};
@@ -51,7 +52,14 @@ pub(super) fn subject(event: &Event, findings: &[Finding]) -> Subject {
 pub(super) fn fold_key(state: &State<'_>, event: &Event, findings: &[Finding]) -> FoldKey {
     let call = event.call();
     let principal = call.principal.key_or_unnamed();
-    let network = telling_network(state, event);
+    // Of root it is not the network but the person that tells one administrator from another.
+    let network = match event {
+        Event::Assumption(it) if it.role().is_none() => {
+            let person = lineage::origin_of(state, &it.call);
+            person.map_or_else(String::new, |it| it.as_str().to_owned())
+        }
+        _ => telling_network(state, event),
+    };
     let borrowed = findings.iter().find_map(|it| it.evidence.get("borrowed_name")?.as_str());
     // What is told beside an urgent finding does not make another kind of it.
     let floor = worst(findings).map_or(Severity::Low, |worst| worst.min(Severity::Medium));
@@ -87,8 +95,9 @@ fn opened(event: &Event, findings: &[Finding]) -> String {
     format!("{account} {} {}", it.role_name.as_str(), found.join(" "))
 }
 
-/// The network of a call, where it tells one attacker from another: not a provider's, and not
-/// one of the ever-changing networks that this role or this caller is used to.
+/// The network of a call, where it tells one attacker from another: not a provider's, not one that
+/// this caller is known to use, and not one of the ever-changing networks that this role or this
+/// caller is used to.
 fn telling_network(state: &State<'_>, event: &Event) -> String {
     const KNOWN_DAYS: u32 = 4;
     const VOLATILE_BITS: f64 = 2.0;
@@ -101,12 +110,16 @@ fn telling_network(state: &State<'_>, event: &Event) -> String {
         turnover.value_days >= KNOWN_DAYS && turnover.bits_of_new() < VOLATILE_BITS
     };
     let caller = call.principal.key().and_then(|key| state.caller(&key));
-    let of_caller = caller.is_some_and(|caller| changes(caller.habits()));
+    let network = call.address.network();
+    let of_caller = caller.is_some_and(|caller| {
+        let is_known = caller.habits().seen(Dimension::Network, network.as_str()).is_some();
+        is_known || changes(caller.habits())
+    });
     let of_role = match event {
         Event::Assumption(it) => it.role().and_then(|role| state.role(role)).is_some_and(|role| {
             role.habits(call.principal.class(it.role_account())).is_some_and(changes)
         }),
         Event::TrustChange(_) | Event::SignIn(_) => false,
     };
-    if of_caller || of_role { String::new() } else { call.address.network().as_str().to_owned() }
+    if of_caller || of_role { String::new() } else { network.as_str().to_owned() }
 }

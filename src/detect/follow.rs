@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::around::{self, surprise};
 use super::teach::role_lesson;
-use super::{Decision, Found, Judged, Late, Mode, News, Verdict, completed, find, judge, surprise};
+use super::{Decision, Found, Judged, Late, Mode, News, Verdict, completed, find, judge};
 use crate::baseline::Dimension;
 use crate::config::Config;
-use crate::event::{Assumption, Event, PrincipalKind, SignInKind};
+use crate::event::{Assumption, Event, SignInKind};
 use crate::finding::Finding;
 use crate::lineage::{
     self, CROWD, CallId, CredentialKey, Lineage, Place, Session, Sessions, Trace,
@@ -43,8 +44,6 @@ impl<'e> Followed<'e> {
         let Some(Trace { lineage, place }) = lineage::trace(state, it) else {
             return Self { own, event, lineage: None };
         };
-        // The address in a record of an identity provider is not compared, wherever the person is.
-        let place = place.filter(|_| it.call.principal.kind != PrincipalKind::Saml);
         if (lineage.mfa != it.call.mfa || place.is_some())
             && let Event::Assumption(it) = event.to_mut()
         {
@@ -52,6 +51,7 @@ impl<'e> Followed<'e> {
             if let Some(place) = place {
                 it.call.address = place.address.clone();
                 it.call.user_agent = place.user_agent.clone();
+                it.call.is_placed = true;
             }
         }
         Self { own, event, lineage: Some(lineage) }
@@ -188,7 +188,8 @@ fn complete(
     let mode = if waiter.learned { Mode::Learn } else { mode(it.call.time) };
     let found = match mode {
         Mode::Watch => {
-            let surprise = Surprise::with(waiter.surprise.clone(), surprise(state, event));
+            let surprise =
+                Surprise::with(waiter.surprise.clone(), surprise(state, event, Some(lineage)));
             find(state, config, event, Some(lineage), surprise)
         }
         Mode::Learn => Found::default(),
@@ -205,7 +206,7 @@ fn complete(
     let revision = waiter.revision + u32::from(decided.is_sent());
     let mut changes = Changes::new();
     if all.is_empty() {
-        changes.extend(completing_lessons(&waiter, it, lineage));
+        changes.extend(completing_lessons(state, &waiter, it, lineage));
     }
     changes.extend(known_copy(state, it, revision, &all));
     let found = Found { findings: all, surprise: waiter.surprise.clone() };
@@ -236,14 +237,28 @@ fn known_copy(
 
 /// What a call teaches now that it did not teach when it was first judged: how deep its chain is,
 /// and where the person was.
-fn completing_lessons(waiter: &Waiter, it: &Assumption, lineage: &Lineage) -> Changes {
+fn completing_lessons(
+    state: &State<'_>,
+    waiter: &Waiter,
+    it: &Assumption,
+    lineage: &Lineage,
+) -> Changes {
     if !it.call.granted() {
         return Changes::new();
     }
-    let old = profile::of_role(&waiter.call, Some(&waiter.lineage));
+    let mut old = profile::of_role(&waiter.call, Some(&waiter.lineage));
+    let before = around::behind(state, &waiter.call, Some(&waiter.lineage));
+    old.extend(profile::of_descent(&waiter.call, Some(&waiter.lineage), &before));
+    let behind = around::behind(state, it, Some(lineage));
     let mut values = profile::of_role(it, Some(lineage));
+    values.extend(profile::of_descent(it, Some(lineage), &behind));
     values.retain(|value| value.0 != Dimension::SessionName && !old.contains(value));
     let mut changes = role_lesson(it, values);
+    let origin = behind.actor.filter(|actor| Some(actor) != it.call.principal.key().as_ref());
+    if let (Some(caller), Some(role), None) = (origin, it.role(), &waiter.lineage.origin) {
+        let values = vec![(Dimension::Role, role.as_str().into())];
+        changes.push(Change::LearnCaller { caller, values, time: it.call.time });
+    }
     let old = profile::of_caller(&waiter.call);
     let mut values = profile::of_caller(it);
     values.retain(|value| value.0 != Dimension::SessionName && !old.contains(value));

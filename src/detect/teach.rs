@@ -1,11 +1,11 @@
 //! What an event teaches, of roles and of callers.
 
-use super::is_name_of;
+use super::{around, is_name_of};
 use crate::baseline::{Dimension, Label, Value};
 use crate::event::{Assumption, Event, Principal, PrincipalKind, SignIn, SignInKind};
 use crate::id::AccountId;
 use crate::lineage::Lineage;
-use crate::profile;
+use crate::profile::{self, Behind, CallerKind};
 use crate::state::{Change, Changes, State};
 use crate::surprise::is_person;
 use crate::text::Text;
@@ -20,7 +20,14 @@ pub(super) fn lessons(state: &State<'_>, event: &Event, lineage: Option<&Lineage
     let key = call.principal.key();
     match event {
         Event::Assumption(it) => {
-            let mut changes = role_lesson(it, profile::of_role(it, lineage));
+            if around::is_half_told(state, it) {
+                return Changes::new();
+            }
+            let behind = around::behind(state, it, lineage);
+            let mut values = profile::of_role(it, lineage);
+            values.extend(profile::of_descent(it, lineage, &behind));
+            let mut changes = role_lesson(it, values);
+            changes.extend(lessons_of_others(state, it, &behind));
             let values = profile::of_caller(it);
             changes.extend(key.map(|caller| Change::LearnCaller {
                 caller,
@@ -48,8 +55,34 @@ pub(super) fn lessons(state: &State<'_>, event: &Event, lineage: Option<&Lineage
     }
 }
 
+/// What a call teaches of others than its caller: of whoever began the chain that they take the
+/// role, and of those who come the same way from where they call.
+fn lessons_of_others(state: &State<'_>, it: &Assumption, behind: &Behind) -> Changes {
+    let time = it.call.time;
+    let is_ours = it.call.principal.account.is_none_or(|account| state.is_ours(account));
+    let circle = profile::circle(it, behind).filter(|_| is_ours);
+    let circle = circle.zip(profile::block_of_circle(&it.call));
+    let is_persons = behind.kind == CallerKind::Person && is_ours;
+    let place = (is_persons && profile::has_network_of_its_own(&it.call)).then(|| {
+        let block = it.call.address.block();
+        (profile::people(), (Dimension::NetworkBlock, block.as_str().into()))
+    });
+    let actor =
+        behind.actor.clone().filter(|actor| Some(actor) != it.call.principal.key().as_ref());
+    let role = it.role().map(|role| (Dimension::Role, role.as_str().into()));
+    let taught = actor.zip(role).into_iter().chain(circle).chain(place);
+    taught
+        .map(|(caller, value)| Change::LearnCaller { caller, values: vec![value], time })
+        .collect()
+}
+
 /// What the fuller copy of a call teaches beside what the poorer copy did.
-pub(super) fn completing_lessons(it: &Assumption, lineage: Option<&Lineage>) -> Changes {
+pub(super) fn completing_lessons(
+    state: &State<'_>,
+    it: &Assumption,
+    lineage: Option<&Lineage>,
+) -> Changes {
+    let behind = around::behind(state, it, lineage);
     let mut values = profile::of_role(it, lineage);
     // Of a user's call the poorer copy told the depth too.
     let is_session = it.call.principal.kind == PrincipalKind::Role;
@@ -58,7 +91,18 @@ pub(super) fn completing_lessons(it: &Assumption, lineage: Option<&Lineage>) -> 
         Dimension::Depth => is_session,
         _ => false,
     });
-    if it.call.granted() { role_lesson(it, values) } else { Changes::new() }
+    if !it.call.granted() {
+        return Changes::new();
+    }
+    if is_session {
+        values.extend(profile::of_descent(it, lineage, &behind));
+    }
+    let mut changes = role_lesson(it, values);
+    let mut values = profile::of_caller(it);
+    values.retain(|(dimension, _)| *dimension == Dimension::Mfa);
+    let caller = it.call.principal.key().filter(|_| !values.is_empty());
+    changes.extend(caller.map(|caller| Change::LearnCaller { caller, values, time: it.call.time }));
+    changes
 }
 
 pub(super) fn role_lesson(it: &Assumption, values: Vec<Value>) -> Changes {

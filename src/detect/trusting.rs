@@ -15,12 +15,11 @@ use crate::finding::Finding;
 use crate::id::{AccountId, RoleArn, UniqueId};
 use crate::severity::Severity;
 use crate::state::{Change, Changes, State};
-use crate::surprise::Surprise;
 use crate::text::{Text, clip};
 use crate::trust::{
-    AN_ORGANISATION, Answer, Before, Content, Entry, History, Moment, Named, Previous, Rewrite,
-    RoleKey, SOME_ORGANISATION, Standing, TrustPolicy, Version, Weakening, World, compare,
-    is_organisation, party_of, trusted_parties,
+    AN_ORGANISATION, Answer, Before, Content, Entry, History, Moment, Previous, Rewrite, RoleKey,
+    SOME_ORGANISATION, Standing, TrustPolicy, Version, Weakening, World, compare, is_organisation,
+    party_of, trusted_parties,
 };
 
 /// The rule whose findings say that a policy was weakened.
@@ -59,20 +58,6 @@ pub(super) fn with_proof<'e>(state: &State<'_>, mut event: Cow<'e, Event>) -> Co
         it.call.mfa = Mfa::Present;
     }
     event
-}
-
-/// What is surprising once the policy in force has explained what it names.
-pub(super) fn explained(
-    state: &State<'_>,
-    it: &Assumption,
-    surprise: Option<Surprise>,
-) -> Option<Surprise> {
-    let surprise = surprise?;
-    match entry(state, it).filter(Entry::is_trustworthy).map(|it| it.named) {
-        Some(Named::Itself) => Some(surprise.of_a_named_principal()),
-        Some(Named::ByAccount) => Some(surprise.of_a_named_account()),
-        Some(Named::Widely) | None => Some(surprise),
-    }
 }
 
 /// What the writing of a policy changed; `None` for any other event, and for one that failed.

@@ -217,6 +217,24 @@ impl PrincipalKey {
         Principal { account, id: Some(id.clone()), ..Principal::of_kind(kind) }.key()
     }
 
+    /// The key that a table of a baseline holds as text.
+    #[must_use]
+    pub fn kept(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The key of a circle: of all who come by one provider, or of all workloads together.
+    #[must_use]
+    pub fn of_circle(name: &str) -> Self {
+        Self(format!("circle:{name}").into())
+    }
+
+    /// Whether it is a role's, and so that of everybody who uses its sessions.
+    #[must_use]
+    pub fn is_role(&self) -> bool {
+        self.0.contains(":AROA")
+    }
+
     /// The key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

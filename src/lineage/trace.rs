@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::join::{self, Joined};
 use super::{CredentialKey, Lineage, Link, MOST_LINKS, Place, SKEW, Session, expires, id};
-use crate::event::{Assumption, Credential, Mfa, PrincipalKind};
+use crate::event::{Assumption, Call, Credential, Mfa, PrincipalKey, PrincipalKind};
 use crate::id::Address;
 use crate::text::Text;
 
@@ -38,6 +38,17 @@ pub fn trace(sessions: &dyn Sessions, it: &Assumption) -> Option<Trace> {
         Arc::make_mut(last).address = address(&place.address);
     }
     Some(Trace { lineage, place: found.place })
+}
+
+/// Who began the chain whose session makes a call, where that is known to its origin.
+#[must_use]
+pub fn origin_of(sessions: &dyn Sessions, call: &Call) -> Option<PrincipalKey> {
+    match join::session(sessions, call) {
+        Joined::ByKey(parent) | Joined::ByName(parent) if parent.lineage.complete => {
+            parent.lineage.origin.clone()
+        }
+        _ => None,
+    }
 }
 
 fn descent(sessions: &dyn Sessions, it: &Assumption) -> Lineage {

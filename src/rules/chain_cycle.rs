@@ -1,6 +1,10 @@
 //! A chain of roles came back to a role, or outlived its first session.
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::{Case, Finding, Ground, Rule, evidence, json};
+use crate::id::RoleArn;
+use crate::lineage::Lineage;
 use crate::severity::Severity;
 use crate::text::{escape_controls, inline};
 
@@ -24,10 +28,24 @@ pub(super) const RULE: Rule = Rule {
     check,
 };
 
+/// A session that was made before the first one ended lives for an hour more: whoever goes
+/// through a hub late keeps the last role for so long. It takes the same roles again, or more than
+/// that hour, to say that somebody keeps a chain alive.
+fn is_too_long(lineage: &Lineage, expired: Timestamp) -> bool {
+    const CHAINED: SignedDuration = SignedDuration::from_hours(1);
+    let Some((last, before)) = lineage.links.split_last() else { return false };
+    let comes_again =
+        |role: &RoleArn| before.iter().filter(|it| it.role.as_ref() == Some(role)).count() > 0;
+    let is_again = last.role.as_ref().is_some_and(comes_again)
+        || before.windows(2).any(|two| matches!(two, [one, next] if one.role == next.role));
+    is_again || last.time.is_some_and(|time| time.duration_since(expired) > CHAINED)
+}
+
 fn check(case: &Case<'_>) -> Option<Finding> {
     let it = case.granted_assumption()?;
     let lineage = case.lineage?;
-    let (outlived, returns) = (lineage.outlived(), lineage.returns_to());
+    let outlived = lineage.outlived().filter(|expired| is_too_long(lineage, *expired));
+    let returns = lineage.returns_to();
     let (severity, phrase, reason) = match (outlived, returns) {
         (Some(expired), _) => (
             Severity::High,

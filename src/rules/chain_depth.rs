@@ -73,6 +73,8 @@ fn unusual(case: &Case<'_>, lineage: &Lineage) -> Option<(Severity, String)> {
         return None;
     }
     let sum = case.surprise.and_then(|surprise| case.severity_of_sum(surprise));
+    // Of another company's session only that is known that it was one.
+    let sum = sum.filter(|_| lineage.complete);
     let severity = sum.map_or(Severity::Low, |_| Severity::Medium);
     let calls = plural(role.calls_of_all(Dimension::Depth), "call", "calls");
     Some((severity, format!("in {calls} it was never reached through more than {deepest}")))

@@ -4,6 +4,7 @@ use super::{Case, Finding, Ground, Rule, experience, numbers};
 use crate::baseline::Dimension;
 use crate::event::{Assumption, PrincipalKind};
 use crate::severity::Severity;
+use crate::surprise::SignKind;
 use crate::text::{Text, inline};
 
 pub(super) const RULE: Rule = Rule {
@@ -13,8 +14,8 @@ pub(super) const RULE: Rule = Rule {
     mitre: &["T1552.005", "T1078.004"],
     sees: "The session of an EC2 instance, or one that a service was seen to deliver to a \
            function or a task, takes another role from a block of networks where neither the \
-           machine's role nor this role's callers ever were. All private addresses are one \
-           block.",
+           machine's role nor this role's callers nor any other workload ever were. All private \
+           addresses are one block.",
     why: "Whoever reaches the metadata service of an instance, through a forged request or a \
           shell, can carry its credentials away. Using them from elsewhere is what a thief does \
           next, and an instance does not.",
@@ -32,7 +33,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     let it = case.granted_assumption()?;
     let machine = machine(case, it)?;
     let surprise = case.surprise?;
-    let part = surprise.part(Dimension::NetworkBlock).filter(|part| part.bits() >= ELSEWHERE)?;
+    let part = surprise.part(Dimension::NetworkBlock).filter(|part| part.bits >= ELSEWHERE)?;
+    // A gateway that was replaced is a place that other workloads are soon seen at too.
+    surprise.sign(SignKind::NotOfCircle)?;
     let who = it.call.principal.name.as_ref().map_or("", Text::as_str);
     let role = inline(it.role()?.name());
     let mut evidence = numbers(part, surprise);

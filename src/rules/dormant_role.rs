@@ -12,11 +12,12 @@ use crate::text::inline;
 pub(super) const RULE: Rule = Rule {
     id: "dormant_role",
     title: "Dormant role assumed",
-    severities: &[Severity::Medium, Severity::High],
+    severities: &[Severity::Low, Severity::Medium, Severity::High],
     mitre: &["T1078.004"],
     sees: "A granted assumption of a role that nobody but services had taken for thirty days \
-           (tuning), by a principal that never took it (high) or from a network that it was \
-           never taken from (medium). The same principal from the same network is nothing: jobs \
+           (tuning), by a principal that never took it (medium) or from \
+           a network that it was never taken from (low), and more where more is unusual about \
+           the call. The same principal from the same network is nothing: jobs \
            may run once a quarter.",
     why: "Nobody watches a role that nobody uses. Break-glass and leftover roles are often the \
           strongest ones in an account.",
@@ -38,10 +39,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     if unused < SignedDuration::from_hours(24 * i64::from(case.tuning.dormant_days)) {
         return None;
     }
+    let sum = case.surprise.and_then(|surprise| case.severity_of_sum(surprise));
     let (severity, new) = if new_to(baseline, Dimension::Principal, it) {
-        (Severity::High, "to whom it is new")
+        (sum.unwrap_or(Severity::Medium), "to whom it is new")
     } else if new_to(baseline, Dimension::Network, it) {
-        (Severity::Medium, "from a network that is new to it")
+        (sum.unwrap_or(Severity::Low), "from a network that is new to it")
     } else {
         return None;
     };
@@ -85,7 +87,7 @@ mod tests {
     fn fires_for_somebody_new_after_weeks_and_for_a_new_network() {
         let bob = with(call(), &[("/userIdentity", user("bob", "111122223333"))]);
         let elsewhere = with(call(), &[("/sourceIPAddress", json!("203.0.113.9"))]);
-        for (record, severity) in [(bob, Severity::High), (elsewhere, Severity::Medium)] {
+        for (record, severity) in [(bob, Severity::Medium), (elsewhere, Severity::Medium)] {
             let mut scene = Scene::default().daily(2, &call()).quiet(40);
             assert_eq!(scene.then(RULE.id, &record), Some(severity));
         }

@@ -1,7 +1,7 @@
 //! A person took a role without multi-factor authentication.
 
 use super::{Case, Finding, Ground, Rule, evidence, json, way_in};
-use crate::baseline::{Dimension, Habits};
+use crate::baseline::{Caller, Dimension, Habits};
 use crate::config::MfaExpectation;
 use crate::event::{Assumption, Credential, Mfa, PrincipalKind};
 use crate::severity::Severity;
@@ -15,13 +15,14 @@ const STEADY_DAYS: u32 = 3;
 pub(super) const RULE: Rule = Rule {
     id: "missing_mfa",
     title: "Role assumed without MFA",
-    severities: &[Severity::Medium, Severity::High],
+    severities: &[Severity::Low, Severity::High],
     mitre: &["T1078.004"],
     sees: "A granted AssumeRole by an IAM user whose record proves that no second factor was \
            used: a long-term key without a session, or a session that says so, and no device \
-           serial in the request. It is high where MFA is declared as required or the role is \
-           usually taken with MFA, medium when this user takes this role without MFA for the \
-           first time, and nothing where MFA is declared as not required. It is high too where \
+           serial in the request. It is high where MFA is declared as required, or this user has \
+           always shown one on at least three days; low where nothing is known of the user yet \
+           and the role is steadily taken with MFA; and nothing where the user is known for \
+           working without, or where MFA is declared as not required. It is high too where \
            the role's trust policy demands MFA by BoolIfExists and a long-term key came in \
            without: such a key has no MFA context, so the condition passes. Records that cannot \
            tell (another account's copy, identity providers) never fire. Of a role session the \
@@ -62,15 +63,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             if habits.is_some_and(|it| it.seen(Dimension::WithoutMfa, key.as_str()).is_some()) {
                 return None;
             }
-            if with >= STEADY_DAYS && with >= 9 * without {
-                let days = plural(u64::from(with), "day", "days");
-                let reason =
-                    format!("the role was taken with MFA on {days} and without it on {without}");
-                (Severity::High, Ground::Habit, reason)
-            } else {
-                let reason = "this user is not known for taking this role without MFA";
-                (Severity::Medium, Ground::Habit, reason.to_owned())
-            }
+            let (severity, reason) = by_habit(case.caller, (with, without))?;
+            (severity, Ground::Habit, reason)
         }
     };
     let who = it.who();
@@ -98,6 +92,30 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     })
 }
 
+/// What the habits of the user and of the role say of a call without MFA. Who never shows a
+/// second factor has none, whichever role it is; who always did has one, and whoever holds their
+/// key has not.
+fn by_habit(caller: Option<&Caller>, (with, without): (u32, u32)) -> Option<(Severity, String)> {
+    let (own, own_without) = caller.map_or((0, 0), |it| days_with_and_without(it.habits()));
+    let days = |days: u32| plural(u64::from(days), "day", "days");
+    let is_steady = |with: u32, without: u32| with >= STEADY_DAYS && with >= 9 * without;
+    let of_role =
+        || format!("the role was taken with MFA on {} and without it on {without}", days(with));
+    let of_user = || format!("this user showed one on {} and never went without", days(own));
+    if own >= STEADY_DAYS && own_without == 0 {
+        let reason = match is_steady(with, without) {
+            true => format!("{}, and {}", of_user(), of_role()),
+            false => of_user(),
+        };
+        return Some((Severity::High, reason));
+    }
+    if own + own_without > 0 {
+        // Somebody known for working without, or only now and then with one.
+        return None;
+    }
+    is_steady(with, without).then(|| (Severity::Low, of_role()))
+}
+
 const SLIPPED: &str = "the trust policy means to demand one, but by BoolIfExists, which lets in a \
                        long-term key that has none";
 
@@ -118,12 +136,14 @@ fn check_chain(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
     let is_known = lineage.origin.as_ref().is_some_and(|origin| {
         habits.is_some_and(|it| it.seen(Dimension::WithoutMfa, origin.as_str()).is_some())
     });
+    let (own, own_without) = case.actor.map_or((0, 0), |it| days_with_and_without(it.habits()));
+    let uses_mfa = own >= own_without;
     let (ground, reason) = match case.expected.mfa {
         Some(MfaExpectation::NotRequired) => return None,
         Some(MfaExpectation::Required) => {
             (Ground::Fact, "it is declared that the role requires one".to_owned())
         }
-        None if !is_known && with >= STEADY_DAYS && with >= 9 * without => {
+        None if !is_known && uses_mfa && with >= STEADY_DAYS && with >= 9 * without => {
             let days = plural(u64::from(with), "day", "days");
             let reason =
                 format!("the role was taken with MFA on {days} and without it on {without}");
@@ -214,11 +234,12 @@ mod tests {
     const NOT_REQUIRED: &str = "[[role]]\nmatch = '*:role/Target'\nmfa = 'not_required'";
 
     #[test]
-    fn fires_where_mfa_is_usual_declared_or_never_was() {
+    fn fires_where_mfa_is_usual_or_declared() {
         let mut scene = Scene::default().daily(10, &call());
         assert_eq!(scene.then(RULE.id, &without()), Some(Severity::High));
         assert_eq!(Scene::declaring(REQUIRED).then(RULE.id, &without()), Some(Severity::High));
-        assert_eq!(Scene::default().then(RULE.id, &without()), Some(Severity::Medium));
+        let bob = with(without(), &[("/userIdentity", user("bob", "111122223333"))]);
+        assert_eq!(scene.then(RULE.id, &bob), Some(Severity::Low), "of whom nothing is known");
     }
 
     #[test]
@@ -234,6 +255,10 @@ mod tests {
     #[test]
     fn is_silent_with_mfa_without_knowledge_on_refusals_and_where_it_is_not_required() {
         assert_eq!(Scene::default().then(RULE.id, &call()), None);
+        assert_eq!(Scene::default().then(RULE.id, &without()), None);
+        let alice = Scene::default().daily(5, &without());
+        let other = [("/requestParameters/roleArn", json!("arn:aws:iam::111122223333:role/New"))];
+        assert_eq!(alice.quiet(1).then(RULE.id, &with(without(), &other)), None, "as always");
         assert_eq!(Scene::declaring(NOT_REQUIRED).then(RULE.id, &without()), None);
         let role = with(without(), &[("/userIdentity", session("ci", "run"))]);
         assert_eq!(Scene::declaring(REQUIRED).then(RULE.id, &role), None);

@@ -76,7 +76,13 @@ fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
         return None;
     }
     let sum = case.severity_of_sum(surprise).unwrap_or(Severity::Low);
-    let severity = if case.knows_account { sum } else { Severity::High };
+    // Whom an opening let in that was worth a look was told of with it.
+    let is_told = case.is_opened_by_pipeline;
+    let severity = match (is_told, case.knows_account) {
+        (true, _) => Severity::Low,
+        (false, true) => sum,
+        (false, false) => Severity::High,
+    };
     let known = if case.knows_account {
         "which is known here"
     } else {

@@ -1,12 +1,11 @@
 //! A role was taken from a network that is not the caller's.
 
-use super::{Case, Finding, Ground, Rule, evidence, experience, json, numbers};
+use super::{Case, Finding, Ground, Rule, evidence, experience, json, numbers, signs};
 use crate::baseline::Dimension;
 use crate::event::{Assumption, Credential};
-use crate::id::Network;
 use crate::profile;
 use crate::severity::Severity;
-use crate::surprise::UNUSUAL;
+use crate::surprise::{SignKind, Surprise, UNUSUAL};
 use crate::text::inline;
 
 pub(super) const RULE: Rule = Rule {
@@ -56,52 +55,68 @@ fn declared(networks: &[ipnet::IpNet], it: &Assumption) -> Option<Finding> {
     })
 }
 
+/// What says beside a new network that credentials are not where they belong.
+const SIGNS: &[SignKind] =
+    &[SignKind::TwoPlaces, SignKind::Absence, SignKind::Moved, SignKind::NotOfCircle];
+
 fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
+    let surprise = case.surprise?;
+    let Some(part) = surprise.part(Dimension::Network) else {
+        return by_circle(case, it, surprise);
+    };
+    let long_term = matches!(it.call.principal.credential, Credential::LongTerm(_));
+    let both_sides = part.of_caller.is_some_and(|bits| bits.min(part.of_role) >= UNUSUAL);
+    let is_telling = part.bits + surprise.bits_of_place() >= 2.0 * UNUSUAL;
+    let sum = case.severity_of_sum(surprise).filter(|_| part.bits >= 1.0 || is_telling);
+    let severity = match sum {
+        Some(severity) => severity,
+        None if long_term && both_sides => Severity::Medium,
+        None => case.unusual(Dimension::Network).map(|_| Severity::Low)?,
+    };
     let who = it.who();
     let role = inline(it.role()?.name());
     let from = it.call.address.display();
-    let moved = moved_session(case, it);
-    let (part, surprise) = match moved {
-        Some(_) => (case.surprise?.part(Dimension::Network)?, case.surprise?),
-        None => case.unusual(Dimension::Network)?,
-    };
-    let long_term = matches!(it.call.principal.credential, Credential::LongTerm(_));
-    let alone = match moved {
-        Some(_) => Severity::Medium,
-        None if long_term && part.bits() >= UNUSUAL => Severity::Medium,
-        None => Severity::Low,
-    };
-    let mut evidence = numbers(part, surprise);
-    let because = match moved {
-        Some(origin) => {
-            evidence.insert("session_made_from".to_owned(), origin.as_str().into());
-            format!(", though the session was made from {}", inline(origin.as_str()))
-        }
-        None => String::new(),
-    };
+    let signs = signs(surprise, SIGNS);
     Some(Finding {
         rule: RULE.id.into(),
-        severity: case.severity_of_sum(surprise).unwrap_or(alone).max(alone),
+        severity,
         phrase: "from a network never seen".into(),
         summary: format!(
-            "{who} took {role} from {from}{because}; neither is known there: {}",
-            experience(part)
+            "{who} took {role} from {from}; {} there: {}{signs}",
+            if part.of_role > 0.0 { "neither is known" } else { "the caller is not known" },
+            experience(part),
         ),
-        evidence,
+        evidence: numbers(part, surprise),
         ground: Ground::Habit,
     })
 }
 
-/// Where the calling session was made, if that is elsewhere than where it is used now, and the
-/// latter is new. A traveller makes their session where they are; a thief uses one that is made.
-fn moved_session<'a>(case: &Case<'a>, it: &Assumption) -> Option<&'a Network> {
-    const MOVED: f64 = 4.0;
-    let Credential::Temporary { created: Some(created), .. } = it.call.principal.credential else {
-        return None;
+/// An identity provider's answers have no place of the person's, and yet one of their own.
+fn by_circle(case: &Case<'_>, it: &Assumption, surprise: &Surprise) -> Option<Finding> {
+    let sign = surprise.sign(SignKind::NotOfCircle)?;
+    let severity = match case.severity_of_sum(surprise) {
+        Some(severity) => severity,
+        None if sign.bits >= UNUSUAL => Severity::Low,
+        None => return None,
     };
-    let origin = case.caller?.signed_in_from(created)?;
-    let is_new = case.surprise?.part(Dimension::Network)?.bits() >= MOVED;
-    (is_new && *origin != it.call.address.network()).then_some(origin)
+    let role = inline(it.role()?.name());
+    Some(Finding {
+        rule: RULE.id.into(),
+        severity,
+        phrase: "from a network never seen".into(),
+        summary: format!(
+            "{} took {role} from {}; {}",
+            it.who(),
+            it.call.address.display(),
+            sign.words
+        ),
+        evidence: evidence(json!({
+            "network": it.call.address.network().as_str(),
+            "bits": sign.bits,
+            "bits_of_call": surprise.total(),
+        })),
+        ground: Ground::Habit,
+    })
 }
 
 #[cfg(test)]

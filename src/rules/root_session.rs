@@ -11,7 +11,8 @@ pub(super) const RULE: Rule = Rule {
     severities: &[Severity::Low, Severity::Medium, Severity::High],
     mitre: &["T1078.004", "T1548.005"],
     sees: "A console sign-in of the root user or its GetSessionToken (high without MFA, medium \
-           with), or an AssumeRoot into a member account (medium, low if refused). Sign-ins that \
+           with, low with MFA from where people of yours call from), or an AssumeRoot into a \
+           member account (medium, low if refused or if the task can only look). Sign-ins that \
            failed are nothing: anybody can try who knows an e-mail address.",
     why: "No policy but an organisation's limits root, and hardly any task needs it. An \
           AssumeRoot session can unlock what everybody is locked out of, which is its purpose.",
@@ -25,7 +26,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     match case.event {
-        Event::SignIn(it) if it.call.principal.kind == PrincipalKind::Root => sign_in(it),
+        Event::SignIn(it) if it.call.principal.kind == PrincipalKind::Root => sign_in(case, it),
         Event::Assumption(it) => match &it.target {
             Target::Root { account, task_policy } => {
                 let account =
@@ -38,7 +39,10 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
 }
 
-fn sign_in(it: &SignIn) -> Option<Finding> {
+/// The task policy that lets root's credentials be looked at and nothing be changed.
+const READS_ONLY: &str = "IAMAuditRootUserCredentials";
+
+fn sign_in(case: &Case<'_>, it: &SignIn) -> Option<Finding> {
     let did = match it.kind {
         SignInKind::ConsoleLogin => "signed in to the console",
         SignInKind::SessionToken => "took a session token",
@@ -49,6 +53,9 @@ fn sign_in(it: &SignIn) -> Option<Finding> {
     }
     let (severity, phrase, mfa) = match it.call.mfa {
         Mfa::Absent => (Severity::High, "without MFA", "without MFA"),
+        Mfa::Present if case.is_peoples_place => {
+            (Severity::Low, "with MFA", "with MFA, from where people of yours work")
+        }
         Mfa::Present => (Severity::Medium, "with MFA", "with MFA"),
         Mfa::Unknown | Mfa::Inherited | Mfa::NotApplicable => {
             (Severity::Medium, "", "and the record does not tell whether with MFA")
@@ -73,7 +80,8 @@ fn assume_root(it: &Assumption, account: &str, task_policy: Option<&Text>) -> Fi
     let (severity, phrase, summary) = if it.call.granted() {
         let summary =
             format!("{who} became root of {account}, limited to the task {}", inline(task));
-        (Severity::Medium, "through AssumeRoot", summary)
+        let severity = if task == READS_ONLY { Severity::Low } else { Severity::Medium };
+        (severity, "through AssumeRoot", summary)
     } else {
         let summary = format!("{who} tried to become root of {account} and was refused");
         (Severity::Low, "refused", summary)
@@ -88,7 +96,7 @@ fn assume_root(it: &Assumption, account: &str, task_policy: Option<&Text>) -> Fi
             "target_account": account,
             "task_policy": task_policy.map(Text::as_str),
         })),
-        ground: Ground::Fact,
+        ground: Ground::Habit,
     }
 }
 

@@ -1,14 +1,14 @@
 //! Somebody took a role who is not expected there.
 
 use super::{
-    Case, Finding, Ground, Rule, evidence, experience, json, numbers, severity_of_use, way_in,
-    worse_of,
+    Case, Finding, Ground, Rule, evidence, experience, json, numbers, severity_of_use, signs,
+    way_in, worse_of,
 };
 use crate::baseline::{Dimension, RoleBaseline};
 use crate::config::Comparison;
 use crate::event::{Assumption, CallerClass};
 use crate::severity::Severity;
-use crate::surprise::{STRANGER, UNUSUAL};
+use crate::surprise::{SignKind, Surprise, UNUSUAL};
 use crate::text::{inline, plural};
 
 pub(super) const RULE: Rule = Rule {
@@ -17,8 +17,11 @@ pub(super) const RULE: Rule = Rule {
     severities: &[Severity::Low, Severity::Medium, Severity::High],
     mitre: &["T1078.004"],
     sees: "A granted assumption by a principal outside the declared list (high), or by one that \
-           is new to the role while the role is new to it (medium, higher where more is unusual \
-           about the call). A principal of which nothing is known yet is low. One that comes in \
+           is new to the role while the role is new to it, and whose colleagues, who take the \
+           same other roles, do not take it either (low, medium or high by the sum of all that is \
+           unusual about the call). Beside it counts that only callers of another kind take the \
+           role, that nobody took it for weeks, that it is an administrator's by its name, and \
+           that a workflow's token is for a branch that never led to it. One that comes in \
            by what a trust policy was opened to is as urgent as that opening was, and no less \
            than without it. A principal that the trust policy in force names itself is \
            expected, unless the writing of that policy raised an alert or was the principal's \
@@ -85,19 +88,29 @@ fn declared(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
     })
 }
 
+/// What somebody unlike the others is told by, beside being new.
+const SIGNS: &[SignKind] = &[
+    SignKind::NewKind,
+    SignKind::OtherPurpose,
+    SignKind::TakesItself,
+    SignKind::Disuse,
+    SignKind::Privilege,
+];
+
 fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
     if case.expected.principals.is_some() {
         return None;
     }
     let surprise = case.surprise?;
-    let part = surprise.part(Dimension::Principal)?;
-    if part.of_role < UNUSUAL {
-        return None;
-    }
     let sum = case.severity_of_sum(surprise);
-    let alone = if part.bits() >= STRANGER { Severity::Medium } else { Severity::Low };
-    let severity = sum.unwrap_or(alone).max(alone);
-    let others = case.caller.map_or(0, |caller| caller.habits().turnover(Dimension::Role).values);
+    let Some(part) = surprise.part(Dimension::Principal) else {
+        return by_signs(case, it, surprise);
+    };
+    let is_alone = part.bits >= UNUSUAL && part.of_role >= UNUSUAL;
+    if !is_alone && (sum.is_none() || part.bits < 1.0) {
+        return by_signs(case, it, surprise);
+    }
+    let others = case.actor.map_or(0, |actor| actor.habits().turnover(Dimension::Role).values);
     let known = match others {
         0 => "not known here".to_owned(),
         _ => format!("known for {}", plural(u64::from(others), "other role", "other roles")),
@@ -107,12 +120,31 @@ fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
     let (way_in, by) = way_in(case, it).unzip();
     let (by, experience) = (by.unwrap_or_default(), experience(part));
     let trust = way_in.map(|it| ("trust".to_owned(), it));
+    let signs = signs(surprise, SIGNS);
+    // Whom an opening let in that was worth a look was told of with it.
+    let is_told = case.is_opened_by_pipeline;
+    Some(Finding {
+        rule: RULE.id.into(),
+        severity: sum.filter(|_| !is_told).unwrap_or(Severity::Low),
+        phrase: "who never took it".into(),
+        summary: format!("{who}, {known}, is new to {role} and took it: {experience}{signs}{by}"),
+        evidence: numbers(part, surprise).into_iter().chain(trust).collect(),
+        ground: Ground::Habit,
+    })
+}
+
+/// The caller is known, and yet not the kind of caller that the role has.
+fn by_signs(case: &Case<'_>, it: &Assumption, surprise: &Surprise) -> Option<Finding> {
+    let severity = case.severity_of_sum(surprise)?;
+    let sign = surprise.signs.iter().find(|sign| SIGNS.contains(&sign.kind))?;
+    let role = inline(it.role()?.name());
+    let signs = signs(surprise, SIGNS);
     Some(Finding {
         rule: RULE.id.into(),
         severity,
-        phrase: "who never took it".into(),
-        summary: format!("{who}, {known}, is new to {role} and took it: {experience}{by}"),
-        evidence: numbers(part, surprise).into_iter().chain(trust).collect(),
+        phrase: "by somebody unlike its callers".into(),
+        summary: format!("{} took {role}{signs}", it.who()),
+        evidence: evidence(json!({ "sign": sign.kind, "bits_of_call": surprise.total() })),
         ground: Ground::Habit,
     })
 }
@@ -130,6 +162,7 @@ mod tests {
         let changes = [
             ("/userIdentity", user(name, "111122223333")),
             ("/requestParameters/roleArn", json!(arn)),
+            ("/requestParameters/roleSessionName", json!(name)),
         ];
         with(call(), &changes)
     }
@@ -141,12 +174,12 @@ mod tests {
     fn fires_outside_the_list_and_for_a_stranger_on_both_sides() {
         let bob = by("bob", "Target");
         assert_eq!(Scene::declaring(ALICE).then(RULE.id, &bob), Some(Severity::High));
-        let mut scene = Scene::default().daily(30, &call()).daily(30, &by("bob", "Other"));
+        let mut scene = Scene::default().daily(30, &by("bob", "Other")).daily(30, &call());
         assert_eq!(scene.then(RULE.id, &bob), Some(Severity::Medium));
         let person = Scene::default();
         let machine = with(call(), &[("/userIdentity", session("ci", "run"))]);
-        let mut person = person.daily(30, &machine).daily(30, &by("bob", "Other"));
-        assert_eq!(person.then(RULE.id, &bob), Some(Severity::Medium), "among machines");
+        let mut person = person.daily(30, &by("bob", "Other")).daily(30, &machine);
+        assert_eq!(person.then(RULE.id, &bob), Some(Severity::High), "among machines");
     }
 
     #[test]
@@ -154,7 +187,7 @@ mod tests {
         let mut scene = Scene::default().daily(30, &call());
         assert_eq!(scene.then(RULE.id, &by("newcomer", "Target")), Some(Severity::Low));
         assert_eq!(Scene::declaring(ALICE).then(RULE.id, &call()), None);
-        let mut scene = Scene::default().daily(3, &call()).daily(30, &by("bob", "Other"));
+        let mut scene = Scene::default().daily(30, &by("bob", "Other")).daily(3, &call());
         assert_eq!(scene.then(RULE.id, &by("bob", "Target")), None);
     }
 }

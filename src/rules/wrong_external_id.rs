@@ -99,10 +99,12 @@ fn shared(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
     let is_declared = case.expected.principals.is_some_and(|expected| {
         Comparison::with_any(expected, &it.call.principal) == Comparison::Matches
     });
-    let is_trusted = |entry: &Entry| entry.is_trustworthy() && entry.named >= Named::ByAccount;
+    let is_trusted = |entry: &Entry| entry.explains() >= Some(Named::ByAccount);
     if is_known || is_declared || case.entry.is_some_and(is_trusted) {
         return None;
     }
+    // That the account was let in was told of when the policy was written.
+    let is_told = case.is_opened_by_pipeline;
     let table = habits.table(Dimension::ExternalId)?;
     let senders = table.iter().filter_map(|(value, _)| value.split_once(' '));
     let mut others: Vec<&str> = senders.filter(|it| it.1 == id.to_hex()).map(|it| it.0).collect();
@@ -111,7 +113,7 @@ fn shared(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
     let role = inline(it.role()?.name());
     Some(Finding {
         rule: RULE.id.into(),
-        severity: Severity::Medium,
+        severity: if is_told { Severity::Low } else { Severity::Medium },
         phrase: "with another account's ExternalId".into(),
         summary: format!(
             "{} took {role} from account {account} with the ExternalId {id}, which is that of \

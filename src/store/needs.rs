@@ -8,6 +8,7 @@ use crate::event::{Assumption, Event, Principal, PrincipalKey, PrincipalKind, Tr
 use crate::id::RoleArn;
 use crate::lineage::{self, CallId, CredentialKey};
 use crate::pipeline::Question;
+use crate::profile::{self, Behind};
 use crate::state::{Change, Memory, Subject};
 use crate::text::Text;
 use crate::trust::{RoleKey, TrustPolicy, party_of, trusted_ids, trusted_parties};
@@ -29,6 +30,8 @@ pub fn keys(memory: &dyn Memory, event: &Event) -> Vec<Key> {
             keys.extend(lineage::used_by(it).into_iter().map(Key::Session));
             keys.extend(lineage::places_of(it).into_iter().map(Key::Place));
             keys.extend(holder(it).map(Key::Caller));
+            let behind = Behind::of(&it.call, None, false);
+            keys.extend(profile::circle(it, &behind).map(Key::Caller));
             keys.extend(waiting(memory, &lineage::issued(it)));
         }
         Event::SignIn(it) => keys.extend(waiting(memory, &lineage::told_by(it))),

@@ -213,7 +213,7 @@ fn what_is_fresh_is_not_read_twice_and_counts_cost_no_write() {
     }
     let rest = store.take_tally();
     assert_eq!((rest.reads, rest.conflicts), (49, 0), "who calls, as is known now");
-    assert_eq!(rest.writes, 49, "the sessions");
+    assert_eq!(rest.writes, 50, "the sessions, and where people are");
     run(&mut memory, &mut store, &[event("a", 61)], 61).unwrap();
     assert_eq!(store.take_tally().reads, 3, "role, its policies and caller, a minute later");
     // After six hours the counts are written all the same.
@@ -265,8 +265,9 @@ fn hundreds_of_roles_are_read_in_pages_and_nothing_else_is() {
     assert!(shelf.asked.iter().flatten().all(|key| !key.contains("other")));
     assert_eq!(
         shelf.items.len(),
-        100_000 + 3 * 250 + 4,
-        "roles, what they are called, sessions; alice, her account, her name, that it is ours"
+        100_000 + 3 * 250 + 5,
+        "roles, what they are called, sessions; alice, her account, her name, that it is ours, \
+         where people are"
     );
 }
 

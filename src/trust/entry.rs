@@ -9,7 +9,7 @@ use super::history::{History, Moment, Version, Weakening};
 use super::principal::Trusted;
 use super::subject::names_one;
 use super::{Request, TrustPolicy, is_understood};
-use crate::event::{Assumption, Principal};
+use crate::event::{Assumption, Principal, PrincipalKey};
 use crate::glob::Glob;
 use crate::id::RoleArn;
 use crate::text::{Text, listed};
@@ -45,6 +45,8 @@ pub struct Entry {
     pub is_by_the_opening: Option<bool>,
     /// Who wrote the policy, in a few words. It is text of a log.
     pub written_by: Option<Text>,
+    /// Who wrote it, by key.
+    pub writer: Option<PrincipalKey>,
     /// Whether the caller wrote it, itself or as another session of the same principal.
     pub is_own_work: bool,
     /// Whether an earlier grant showed that the policy is not what is in force.
@@ -108,9 +110,19 @@ impl Entry {
             weakening: version.weakening.clone(),
             is_by_the_opening: None,
             written_by: version.by.clone(),
+            writer: version.writer.clone(),
             is_own_work: is_own,
             is_refuted: version.refuted.is_some(),
         }
+    }
+
+    /// How closely a policy that raised no alert names the caller. That somebody else came in
+    /// against it says that it was changed or widened since, and takes back nothing from whom it
+    /// names.
+    #[must_use]
+    pub fn explains(&self) -> Option<Named> {
+        let is_clean = self.weakening.is_none() && !self.is_own_work;
+        (is_clean && self.answer != Answer::No).then_some(self.named)
     }
 
     /// Whether the policy may be believed: it raised no alert, no grant has refuted it, and it

@@ -1,0 +1,432 @@
+//! The weighing of one call: what is new about it, from both sides, and the signs beside.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Known, Part, Sign, SignKind};
+use crate::baseline::{Caller, Dimension, Habits, Turnover};
+use crate::event::{Assumption, CallerClass, Credential, PrincipalKind};
+use crate::id::Address;
+use crate::lineage::Lineage;
+use crate::profile::{self, CallerKind};
+use crate::trust::Named;
+
+/// Bits that one new value adds to the sum at most, so that no soft one decides alone.
+const CAP: f64 = 8.0;
+/// Where more than so many come and go, one more is a colleague.
+const MANY: u32 = 2;
+/// The same of a principal that takes a role for the first time, where both have a history.
+const CAP_OF_PAIR: f64 = 9.0;
+
+/// What is new about a granted assumption of a role, and what else is unusual.
+pub(super) fn weigh(
+    it: &Assumption,
+    arn: &str,
+    class: CallerClass,
+    known: &Known<'_>,
+) -> (Vec<Part>, Vec<Sign>) {
+    let is_person = known.behind.kind == CallerKind::Person;
+    let (parts, signs) = (Vec::new(), Vec::new());
+    let mut weighing = Weighing { it, arn, class, known, is_person, parts, signs };
+    weighing.account();
+    let is_new_pair = weighing.pair();
+    weighing.network();
+    weighing.soft(is_new_pair);
+    weighing.subject();
+    (weighing.parts, weighing.signs)
+}
+
+/// The bits of one call while they are being added up.
+struct Weighing<'a> {
+    it: &'a Assumption,
+    arn: &'a str,
+    class: CallerClass,
+    known: &'a Known<'a>,
+    is_person: bool,
+    parts: Vec<Part>,
+    signs: Vec<Sign>,
+}
+
+impl Weighing<'_> {
+    fn push(&mut self, part: Part) {
+        self.parts.push(part);
+    }
+
+    fn sign(&mut self, kind: SignKind, bits: f64, words: impl Into<String>) {
+        self.signs.push(Sign { kind, bits, words: words.into() });
+    }
+
+    fn caller(&self) -> Option<&Habits> {
+        self.known.caller.map(Caller::habits)
+    }
+
+    /// That the account is new says nothing about what its caller usually does; a rule of its own
+    /// looks at it.
+    fn account(&mut self) {
+        let role = self.known.role;
+        let Some(account) = self.it.call.principal.account else { return };
+        let value = account.to_string();
+        let dimension = Dimension::Account;
+        if role.has_seen(dimension, &value) || self.known.named >= Some(Named::ByAccount) {
+            return;
+        }
+        let turnover = role.turnover_of_all(dimension);
+        let calls = role.calls_of_all(dimension);
+        let of_role = turnover.bits_of_new();
+        self.push(Part { dimension, value, of_role, of_caller: None, turnover, calls, bits: 0.0 });
+    }
+
+    /// Whether whoever is behind the call takes the role for the first time.
+    fn pair(&mut self) -> bool {
+        let (role, principal) = (self.known.role, &self.it.call.principal);
+        let Some(key) = principal.key() else { return false };
+        let actor = match (&self.known.behind.actor, self.is_person) {
+            (Some(actor), true) => actor.clone(),
+            _ => key.clone(),
+        };
+        let taken = |by: &str| {
+            role.has_seen(Dimension::Principal, by) || role.has_seen(Dimension::Origin, by)
+        };
+        let issuer = principal.issuer.as_ref().map(|it| it.as_str());
+        // A role that was made again comes with another id from the same ARN.
+        let is_old =
+            !self.is_person && issuer.is_some_and(|it| role.has_seen(Dimension::Issuer, it));
+        if taken(actor.as_str()) || is_old || self.known.named == Some(Named::Itself) {
+            return false;
+        }
+        let turnover = match self.is_person {
+            true => role
+                .turnover_of_all(Dimension::Principal)
+                .plus(role.turnover_of_all(Dimension::Origin)),
+            false => role.turnover_of_all(Dimension::Principal),
+        };
+        let habits = if self.is_person { self.known.actor } else { self.known.caller };
+        let taken =
+            habits.map_or_else(Turnover::default, |it| it.habits().turnover(Dimension::Role));
+        let (of_role, of_caller) = (turnover.bits_of_new(), taken.bits_of_new());
+        // Whoever belongs to another company's account that the policy lets in is expected.
+        let is_let_in = !self.known.is_ours && self.known.named >= Some(Named::ByAccount);
+        let is_alike = is_let_in
+            || self.has_the_same_elsewhere(habits)
+            || self.is_person && taken.value_days > 0 && (self.known.colleague_takes)();
+        let bits = self.bits_of_pair(turnover, taken, is_alike);
+        let dimension = if actor == key { Dimension::Principal } else { Dimension::Origin };
+        let calls = role.calls_of_all(Dimension::Principal);
+        let (value, of_caller) = (actor.as_str().to_owned(), Some(of_caller));
+        self.push(Part { dimension, value, of_role, of_caller, turnover, calls, bits });
+        if !is_alike && taken.value_days > 0 && !self.known.is_role_made {
+            self.signs_of_role(turnover, taken);
+        }
+        if !is_alike {
+            self.kind();
+        }
+        if issuer == Some(self.arn) {
+            let words = "its sessions never took the role itself before";
+            self.sign(SignKind::TakesItself, of_role.min(6.0), words);
+        }
+        true
+    }
+
+    /// Whether it is the caller's work to take roles of this name: a third of its roles are, in
+    /// other accounts.
+    fn has_the_same_elsewhere(&self, caller: Option<&Caller>) -> bool {
+        let name = |arn: &str| arn.rsplit('/').next().map(str::to_owned);
+        let own = name(self.arn);
+        let table = caller.and_then(|it| it.habits().table(Dimension::Role));
+        let roles = table.into_iter().flat_map(|it| it.iter());
+        let (all, same) = roles.fold((0, 0), |(all, same), (role, _)| {
+            (all + 1, same + usize::from(name(role) == own))
+        });
+        same > 0 && 3 * same >= all
+    }
+
+    fn bits_of_pair(&self, of_role: Turnover, of_caller: Turnover, is_alike: bool) -> f64 {
+        let (role, caller) = (of_role.bits_of_new(), of_caller.bits_of_new());
+        let bits = if is_alike {
+            role.min(caller).min(2.0)
+        } else if of_caller.value_days == 0 {
+            if self.is_person && of_role.values > MANY { role.min(3.5) } else { role }
+        } else if of_role.value_days == 0 {
+            if self.known.is_role_made { 0.0 } else { caller.min(4.0) }
+        } else if self.is_person {
+            0.75 * (caller + if of_role.values < 5 { role } else { role / 2.0 })
+        } else {
+            role + caller
+        };
+        bits.min(CAP_OF_PAIR)
+    }
+
+    /// What the role itself says of somebody who takes it for the first time.
+    fn signs_of_role(&mut self, of_role: Turnover, of_caller: Turnover) {
+        const WEEKS: i64 = 10;
+        let time = self.it.call.time;
+        // That somebody takes an unused role was told when the first one did; others who come then
+        // are judged by what is left.
+        let was_told = of_role.value_days == 0 && !self.known.role.folds.is_empty();
+        match self.known.role.last_taken() {
+            _ if was_told => {}
+            _ if of_role.value_days == 0 => {
+                self.sign(SignKind::Disuse, 2.5, "nobody was seen to take the role before");
+            }
+            Some(last) if days_between(last, time) > WEEKS => {
+                let days = days_between(last, time);
+                let bits = (1.0 + days as f64).log2() + 1.25;
+                self.sign(SignKind::Disuse, bits, format!("nobody took the role for {days} days"));
+            }
+            _ => {}
+        }
+        let privilege = privilege(self.arn);
+        if self.is_person && privilege > 0.0 && of_caller.value_days > 4 {
+            let words = "the role is an administrator's or kept for emergencies by its name, and \
+                         nobody who takes the same other roles takes it";
+            self.sign(
+                SignKind::Privilege,
+                if was_told { privilege / 2.0 } else { privilege },
+                words,
+            );
+        }
+    }
+
+    /// Whether only callers of other kinds take the role.
+    fn kind(&mut self) {
+        let (role, kind) = (self.known.role, self.known.behind.kind.as_str());
+        let turnover = role.turnover_of_all(Dimension::Kind);
+        if turnover.value_days == 0 || role.has_seen(Dimension::Kind, kind) {
+            return;
+        }
+        let mut kinds: Vec<&str> = role
+            .iter()
+            .filter_map(|(_, habits)| habits.table(Dimension::Kind))
+            .flat_map(|table| table.iter().map(|(kind, _)| kind))
+            .collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        let words = format!("no {kind} ever took the role, only a {}", kinds.join(" or a "));
+        self.sign(SignKind::NewKind, turnover.bits_of_new().min(CAP), words);
+    }
+
+    /// Where the call came from.
+    fn network(&mut self) {
+        self.circle();
+        let call = &self.it.call;
+        if !profile::has_network_of_its_own(call) {
+            return;
+        }
+        let (block, network) = (call.address.block(), call.address.network());
+        let seen = |dimension, value: &str| {
+            self.caller().is_some_and(|it| it.seen(dimension, value).is_some())
+        };
+        if seen(Dimension::NetworkBlock, block.as_str())
+            || seen(Dimension::Network, network.as_str())
+        {
+            return;
+        }
+        let of_class = self.known.role.habits(self.class);
+        let dimension = Dimension::NetworkBlock;
+        let table = of_class.and_then(|it| it.table(dimension));
+        let turnover = table.map_or_else(Turnover::default, |it| it.turnover());
+        let is_known = table.is_some_and(|it| it.get(block.as_str()).is_some());
+        let of_role = if is_known { 0.0 } else { turnover.bits_of_new() };
+        let own = self.caller().map_or_else(Turnover::default, |it| it.turnover(dimension));
+        let bits = match own.value_days {
+            // Whoever came just now is known by the role alone.
+            0 if turnover.value_days == 0 => 0.0,
+            0 if self.is_person && turnover.values > MANY => of_role.min(3.0),
+            0 => of_role,
+            days if self.known.named == Some(Named::Itself) && days < 5 => 0.0,
+            _ if is_known => own.bits_of_new().min(2.0),
+            _ => own.bits_of_new(),
+        };
+        let bits = bits.min(CAP);
+        let calls = table.map_or(0, |it| it.calls());
+        let (value, of_caller) = (block.as_str().to_owned(), Some(own.bits_of_new()));
+        self.push(Part { dimension, value, of_role, of_caller, turnover, calls, bits });
+        if bits > 2.0 {
+            self.two_places(block.as_str());
+            self.absence();
+        }
+        self.moved(block.as_str());
+    }
+
+    /// Nobody who comes by this provider, or no workload, ever called from there.
+    fn circle(&mut self) {
+        let Some((dimension, block)) = profile::block_of_circle(&self.it.call) else { return };
+        let habits = self.known.circles.map(|it| it.map(Caller::habits));
+        let [Some(own), workloads] = habits else { return };
+        let is_known = |it: &Habits| it.seen(dimension, &block).is_some();
+        let of_saml = self.it.call.principal.kind == PrincipalKind::Saml;
+        let is_callers = !of_saml && self.caller().is_some_and(is_known);
+        if is_known(own) || workloads.is_some_and(is_known) || is_callers {
+            return;
+        }
+        let bits = own.turnover(dimension).bits_of_new().min(CAP);
+        let (bits, words) = match of_saml {
+            true => (bits * 1.5, "nobody came by this identity provider from there before"),
+            false => (bits, "nobody of its kind called from there before"),
+        };
+        self.sign(SignKind::NotOfCircle, bits, words);
+    }
+
+    /// A long-term key that was used elsewhere hours before. Whoever travels is a day under way.
+    fn two_places(&mut self, block: &str) {
+        const HOURS: i64 = 10;
+        const HISTORY: u32 = 4;
+        let principal = &self.it.call.principal;
+        let is_key = matches!(principal.credential, Credential::LongTerm(_));
+        let table = self.caller().and_then(|it| it.table(Dimension::NetworkBlock));
+        let others =
+            table.into_iter().flat_map(|it| it.iter()).filter(|(other, _)| *other != block);
+        let Some(last) = others.map(|(_, seen)| seen.last).max() else { return };
+        let since = self.it.call.time.duration_since(last);
+        let is_known = self
+            .caller()
+            .is_some_and(|it| it.turnover(Dimension::NetworkBlock).value_days > HISTORY);
+        if self.is_person
+            && self.known.is_ours
+            && is_known
+            && is_key
+            && since < SignedDuration::from_hours(HOURS)
+        {
+            let words = match since.as_hours() {
+                ..=0 => "within the hour before it was used elsewhere".to_owned(),
+                1 => "an hour before it was used elsewhere".to_owned(),
+                hours => format!("{hours} hours before it was used elsewhere"),
+            };
+            self.sign(SignKind::TwoPlaces, 6.0, words);
+        }
+    }
+
+    /// A long-term key that was not used for days, and is used again from elsewhere.
+    fn absence(&mut self) {
+        const DAYS: i64 = 6;
+        let principal = &self.it.call.principal;
+        let is_key = matches!(principal.credential, Credential::LongTerm(_));
+        let last = self.known.caller.and_then(last_role_taken).filter(|_| is_key);
+        let Some(days) = last.map(|last| days_between(last, self.it.call.time)) else { return };
+        if days > DAYS {
+            let bits = (days as f64).log2() + 0.5;
+            self.sign(SignKind::Absence, bits, format!("the key took no role for {days} days"));
+        }
+    }
+
+    /// A session that is used elsewhere than it was made: a traveller makes theirs where they
+    /// are, a thief uses one that is made.
+    fn moved(&mut self, block: &str) {
+        if let Some(sign) = moved_token(self.it, self.known.caller) {
+            self.signs.push(sign);
+            return;
+        }
+        let parent = self.known.lineage.and_then(Lineage::parent);
+        let parent = parent.filter(|it| {
+            !matches!(
+                it.kind,
+                PrincipalKind::Saml | PrincipalKind::Service | PrincipalKind::Unknown
+            )
+        });
+        let Some(address) = parent.and_then(|it| it.address.as_ref()) else { return };
+        let made = Address::read(address.as_str());
+        if matches!(made, Address::Ip(_)) && made.block().as_str() != block {
+            let words = format!("the session was made from {}", made.display());
+            self.sign(SignKind::Moved, CAP, words);
+        }
+    }
+
+    /// Names of sessions and software: both sides never saw them. Of a machine that takes the role
+    /// for the first time it is something that it does not look like the ones before.
+    fn soft(&mut self, is_new_pair: bool) {
+        const MOST: f64 = 5.0;
+        let values = profile::of_role(self.it, None);
+        let days = self.known.role.turnover_of_all(Dimension::Principal).value_days;
+        for (dimension, value) in values {
+            if !matches!(dimension, Dimension::SessionName | Dimension::UserAgent) {
+                continue;
+            }
+            let table = self.known.role.habits(self.class).and_then(|it| it.table(dimension));
+            if table.is_some_and(|it| it.get(&value).is_some()) {
+                continue;
+            }
+            let turnover = table.map_or_else(Turnover::default, |it| it.turnover());
+            let of_role = turnover.bits_of_new();
+            let of_caller = bits(self.caller(), dimension, &value);
+            let is_strange = is_new_pair && !self.is_person && days > 2;
+            // Sessions of one role are many people's, each with a tool of their own.
+            let is_shared = self.is_person && self.it.call.principal.kind == PrincipalKind::Role;
+            let most = if is_shared { 1.0 } else { MOST };
+            let bits = match of_caller {
+                Some(0.0) => f64::from(u8::from(is_strange)),
+                Some(of_caller) => of_role.min(of_caller).min(most),
+                None if turnover.value_days == 0 => 0.0,
+                None => of_role.min(most),
+            };
+            let calls = table.map_or(0, |it| it.calls());
+            let value = value.as_ref().to_owned();
+            self.push(Part { dimension, value, of_role, of_caller, turnover, calls, bits });
+        }
+    }
+
+    /// For what the token at the origin was issued: a role that only releases take.
+    fn subject(&mut self) {
+        const STEADY: f64 = 3.5;
+        let Some((dimension, value)) = profile::subject(self.it, self.known.lineage) else {
+            return;
+        };
+        let role = self.known.role;
+        let of_role = role.turnover_of_all(dimension).bits_of_new();
+        if role.has_seen(dimension, &value) || of_role < STEADY {
+            return;
+        }
+        // A repository that begins to build branches is news; one that builds them all the time,
+        // and never with this role, crosses a line.
+        let habits = self.known.actor.map(Caller::habits);
+        let crosses = habits.is_some_and(|it| {
+            it.seen(dimension, &value).is_some() || it.turnover(dimension).bits_of_new() < STEADY
+        });
+        let bits = if crosses { 2.0 * of_role } else { of_role };
+        let words = format!("no token for {} ever led to it", crate::text::inline(&value));
+        self.sign(SignKind::OtherPurpose, bits, words);
+    }
+}
+
+/// A token that its user made elsewhere.
+fn moved_token(it: &Assumption, caller: Option<&Caller>) -> Option<Sign> {
+    let Credential::Temporary { created: Some(created), .. } = it.call.principal.credential else {
+        return None;
+    };
+    let made = caller?.signed_in_from(created)?;
+    (*made != it.call.address.network()).then(|| Sign {
+        kind: SignKind::Moved,
+        bits: 10.0,
+        words: format!("the session was made from {}", crate::text::inline(made.as_str())),
+    })
+}
+
+/// The bits of a value at the caller: none if it is known there, and nothing to tell if there is
+/// no history.
+fn bits(caller: Option<&Habits>, dimension: Dimension, value: &str) -> Option<f64> {
+    let caller = caller.filter(|it| it.table(dimension).is_some_and(|it| !it.is_empty()))?;
+    match caller.seen(dimension, value) {
+        Some(_) => Some(0.0),
+        None => Some(caller.turnover(dimension).bits_of_new()),
+    }
+}
+
+fn days_between(from: Timestamp, to: Timestamp) -> i64 {
+    to.duration_since(from).as_hours() / 24
+}
+
+fn last_role_taken(caller: &Caller) -> Option<Timestamp> {
+    caller.habits().table(Dimension::Role)?.iter().map(|(_, seen)| seen.last).max()
+}
+
+/// Bits for a name that says that a role may do everything, and more for one that is kept for
+/// emergencies. What a role may do no record tells, so this is how people call such roles.
+fn privilege(arn: &str) -> f64 {
+    let name = arn.to_ascii_lowercase().replace(['-', '_'], "");
+    let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+    if has(&["breakglass", "emergency"]) {
+        6.0
+    } else if has(&["admin", "superuser", "accountaccessrole"]) {
+        4.5
+    } else {
+        0.0
+    }
+}
