@@ -62,7 +62,7 @@ fn what_was_new_is_told_in_bits() {
     let event = alert["event"]["id"].as_str().unwrap();
     let explained = run(["explain", event, fixture("console-switch").to_str().unwrap()]);
     let bits = alert["findings"][0]["evidence"]["bits"].as_f64().unwrap();
-    let told = format!("new block of networks 203.0.0.0/16: {bits:.1} bits from the role's side");
+    let told = format!("new block of networks 203.0.0.0/16: {bits:.1} bits, of");
     assert!(explained.out.contains(&told), "{told}\n{}", explained.out);
     let told = "a person alerts from 9.0 on";
     assert!(explained.out.contains(told), "{}", explained.out);
