@@ -27,7 +27,7 @@ fn explain(event: &str) -> support::Run {
 
 #[test]
 fn the_end_of_a_chain_is_explained_from_its_origin() {
-    let explained = explain(&event_of_alert(2));
+    let explained = explain(&event_of_alert(3));
     assert_eq!(explained.status, 0, "{}", explained.err);
     for told in [
         "alice@203.0.113.66 → Dev → Deploy → Operator → DataAdmin",
