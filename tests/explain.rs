@@ -72,7 +72,7 @@ fn what_was_new_is_told_in_bits() {
 #[test]
 fn both_records_of_a_call_are_explained_alike() {
     let story = fixture("chain-of-four/events.jsonl");
-    let alert = event_of_alert(2);
+    let alert = event_of_alert(3);
     let records = std::fs::read_to_string(story).unwrap();
     let records = records.lines().map(|line| serde_json::from_str(line).unwrap());
     let records: Vec<serde_json::Value> = records.collect();
