@@ -64,7 +64,7 @@ fn what_was_new_is_told_in_bits() {
     let bits = alert["findings"][0]["evidence"]["bits"].as_f64().unwrap();
     let told = format!("new block of networks 203.0.0.0/16: {bits:.1} bits, of");
     assert!(explained.out.contains(&told), "{told}\n{}", explained.out);
-    let told = "a person alerts from 9.0 on";
+    let told = "a person alerts from 8.0 on";
     assert!(explained.out.contains(told), "{}", explained.out);
 }
 
