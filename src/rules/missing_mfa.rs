@@ -15,13 +15,14 @@ const STEADY_DAYS: u32 = 3;
 pub(super) const RULE: Rule = Rule {
     id: "missing_mfa",
     title: "Role assumed without MFA",
-    severities: &[Severity::Low, Severity::High],
+    severities: &[Severity::Low, Severity::Medium, Severity::High],
     mitre: &["T1078.004"],
     sees: "A granted AssumeRole by an IAM user whose record proves that no second factor was \
            used: a long-term key without a session, or a session that says so, and no device \
            serial in the request. It is high where MFA is declared as required, or this user has \
-           always shown one on at least three days; low where nothing is known of the user yet \
-           and the role is steadily taken with MFA; and nothing where the user is known for \
+           always shown one on at least three days; medium where neither the user nor the role \
+           is known yet; low where nothing is known of the user and the role is steadily taken \
+           with MFA; and nothing where the user is known for \
            working without, or where MFA is declared as not required. It is high too where \
            the role's trust policy demands MFA by BoolIfExists and a long-term key came in \
            without: such a key has no MFA context, so the condition passes. Records that cannot \
@@ -112,6 +113,10 @@ fn by_habit(caller: Option<&Caller>, (with, without): (u32, u32)) -> Option<(Sev
     if own + own_without > 0 {
         // Somebody known for working without, or only now and then with one.
         return None;
+    }
+    if with + without == 0 {
+        let reason = "neither the user nor the role was seen to do without before";
+        return Some((Severity::Medium, reason.to_owned()));
     }
     is_steady(with, without).then(|| (Severity::Low, of_role()))
 }
