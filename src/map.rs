@@ -16,6 +16,3 @@ pub type Set<K> = HashSet<K, RandomState>;
 
 /// A map that several threads may read and write.
 pub type SharedMap<K, V> = dashmap::DashMap<K, V, RandomState>;
-
-/// A set that several threads may read and write.
-pub type SharedSet<K> = dashmap::DashSet<K, RandomState>;

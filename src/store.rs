@@ -266,9 +266,7 @@ impl<T: Table> Store<T> {
             Key::Trust(role) => memory.trust(role).is_some(),
             // What a late record tells of it has to go where it stands.
             Key::Session(key) => {
-                let sessions = &memory.traces().sessions;
-                let mut known = sessions.under(key).iter().filter_map(|id| sessions.get(id));
-                known.any(|it| !it.lineage.settled)
+                memory.traces().sessions.found(key).any(|(_, it)| !it.lineage.settled)
             }
             _ => false,
         };
@@ -304,7 +302,7 @@ impl<T: Table> Baselines for Store<T> {
         let due = self.due.iter().take_while(|(due, _)| *due <= self.now);
         soon.extend(due.take(write::MOST_DUE).map(|(_, key)| key.clone()));
         soon.retain(|key| !now.contains(key) && self.lacks(memory, key));
-        // Nor is a session, which is used as soon as it is opened.
+        // A session is used as soon as it is opened.
         let is_session = |key: &Key| matches!(key, Key::Session(_));
         let (sessions, soon): (Vec<_>, Vec<_>) = soon.into_iter().partition(is_session);
         now.extend(sessions);

@@ -52,7 +52,6 @@ pub use door::{Door, Who, doors};
 pub use entry::{Entry, Named};
 pub use evaluate::{Admission, Answer};
 pub use history::{Content, History, Moment, RoleKey, Version, Weakening};
-pub use opened::AN_ORGANISATION;
 pub use operand::Operand;
 pub use operator::{Operator, Set, Test};
 pub use party::{SOME_ORGANISATION, is_organisation, party_of, trusted_ids, trusted_parties};

@@ -17,9 +17,9 @@ use crate::severity::Severity;
 use crate::state::{Change, Changes, State};
 use crate::text::{Text, clip};
 use crate::trust::{
-    AN_ORGANISATION, Answer, Before, Content, Entry, History, Moment, Previous, Rewrite, RoleKey,
-    SOME_ORGANISATION, Standing, TrustPolicy, Version, Weakening, World, compare, is_organisation,
-    party_of, trusted_parties,
+    Answer, Before, Content, Entry, History, Moment, Previous, Rewrite, RoleKey, SOME_ORGANISATION,
+    Standing, TrustPolicy, Version, Weakening, World, compare, is_organisation, party_of,
+    trusted_parties,
 };
 
 /// The rule whose findings say that a policy was weakened.
@@ -285,11 +285,11 @@ fn learned(
     is_weakening: bool,
 ) -> Changes {
     let bad = || rewrite.differences.iter().filter(|it| it.severity.is_some());
-    let teaches = !is_weakening && !bad().any(|it| it.phrase.ends_with("a new account"));
+    let teaches = !is_weakening && !bad().any(|it| it.is_of_new_account());
     // Whoever is let in by an organisation alone is told of again, however well known it is; that
     // one is known only shows who is of another. So the first one that is named is taken for
     // ours, and whoever imports policies vouches for more.
-    let is_by_it = bad().map(|it| it.phrase == AN_ORGANISATION).reduce(|a, b| a && b);
+    let is_by_it = bad().map(|it| it.is_of_an_organisation()).reduce(|a, b| a && b);
     let is_first =
         !state.knows_party(SOME_ORGANISATION) && (teaches || is_by_it.unwrap_or_default());
     let mut learned = parties(state, policy);

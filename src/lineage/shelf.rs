@@ -65,6 +65,11 @@ impl<V: Perishable> Shelf<V> {
         self.index.get(key).map_or(&[], Ids::as_slice)
     }
 
+    /// What is found under a key, call by call.
+    pub fn found(&self, key: &CredentialKey) -> impl Iterator<Item = (CallId, &Arc<V>)> {
+        self.under(key).iter().filter_map(|id| Some((*id, self.entries.get(id)?)))
+    }
+
     /// Keeps `value` for a call, instead of what was kept.
     pub fn put(&mut self, id: CallId, value: Arc<V>) {
         self.remove(&id);

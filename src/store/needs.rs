@@ -171,9 +171,8 @@ fn name(it: &Assumption) -> Option<Key> {
 /// The role, its trust policies and the caller of each call that waits under one of `keys`.
 fn waiting(memory: &dyn Memory, keys: &[CredentialKey]) -> Vec<Key> {
     let waiting = &memory.traces().waiting;
-    let waiters = keys.iter().flat_map(|key| waiting.under(key)).filter_map(|id| waiting.get(id));
     let mut found = Vec::new();
-    for waiter in waiters {
+    for (_, waiter) in keys.iter().flat_map(|key| waiting.found(key)) {
         found.extend(waiter.call.role().cloned().map(Key::Role));
         found.extend(waiter.call.role().and_then(RoleKey::of).map(Key::Trust));
         found.push(Key::Caller(waiter.call.call.principal.key_or_unnamed()));

@@ -20,9 +20,8 @@ impl<T: Table> Store<T> {
             // What was not there a moment ago is just what may have come: a session is used within
             // seconds. And another environment may know more of where one came from.
             Key::Session(key) => {
-                let sessions = &memory.traces().sessions;
-                let mut known = sessions.under(key).iter().filter_map(|id| sessions.get(id));
-                sessions.under(key).is_empty() || known.any(|it| it.lacks_something())
+                let mut known = memory.traces().sessions.found(key).peekable();
+                known.peek().is_none() || known.any(|(_, it)| it.lacks_something())
             }
             // Others may have been there too.
             Key::Place(_) => true,
@@ -143,10 +142,8 @@ pub(super) fn held(memory: &dyn Memory, key: &Key) -> Option<Body> {
         Key::Ours(account) => memory.is_ours(*account).then_some(Body::Known),
         Key::Session(key) | Key::Place(key) => {
             let traces = memory.traces();
-            let sessions = traces.sessions.under(key).iter();
-            let sessions = sessions.filter_map(|id| Some((*id, traces.sessions.get(id)?.clone())));
-            let places = traces.places.under(key).iter();
-            let places = places.filter_map(|id| Some((*id, traces.places.get(id)?.clone())));
+            let sessions = traces.sessions.found(key).map(|(id, it)| (id, it.clone()));
+            let places = traces.places.found(key).map(|(id, it)| (id, it.clone()));
             let told = Told { sessions: sessions.collect(), places: places.collect() };
             (told != Told::default()).then(|| Body::Told(Arc::new(told)))
         }

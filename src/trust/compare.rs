@@ -7,6 +7,7 @@ use super::demand::Demand;
 use super::denial::Denial;
 use super::door::{Door, Who, doors};
 use super::lost::NO_MFA;
+use super::opened::{AN_ORGANISATION, MADE_FOR_ACCOUNT, OPENED_TO_ACCOUNT};
 use super::{Ask, Effect, TrustPolicy};
 use crate::id::{AccountId, UniqueId};
 use crate::severity::Severity;
@@ -69,6 +70,18 @@ impl Difference {
 
     pub(super) fn bad(severity: Severity, phrase: &'static str, words: String) -> Self {
         Self { severity: Some(severity), words, phrase }
+    }
+
+    /// Whether it lets in an account that is known nowhere.
+    #[must_use]
+    pub fn is_of_new_account(&self) -> bool {
+        [OPENED_TO_ACCOUNT, MADE_FOR_ACCOUNT].contains(&self.phrase)
+    }
+
+    /// Whether it lets in everybody of an organisation, where none is known to tell ours by.
+    #[must_use]
+    pub fn is_of_an_organisation(&self) -> bool {
+        self.phrase == AN_ORGANISATION
     }
 }
 

@@ -9,7 +9,10 @@ use crate::id::AccountId;
 use crate::severity::Severity;
 
 /// Where everybody of an organisation is let in, and none is known to tell ours by.
-pub const AN_ORGANISATION: &str = "opened to an organisation";
+pub(super) const AN_ORGANISATION: &str = "opened to an organisation";
+/// Where an account is let in that is known nowhere, by a policy that is changed or is new.
+pub(super) const OPENED_TO_ACCOUNT: &str = "opened to a new account";
+pub(super) const MADE_FOR_ACCOUNT: &str = "made for a new account";
 
 impl Comparison<'_> {
     /// Somebody who was not let in before.
@@ -132,11 +135,11 @@ impl Comparison<'_> {
         let proves = self.proves(door);
         match (self.before, self.membership(door)) {
             (Before::Nothing, Some(Membership::Unheard)) if !door.demands(Guard::ExternalId) => {
-                (Severity::Medium, "made for a new account")
+                (Severity::Medium, MADE_FOR_ACCOUNT)
             }
-            (Before::Nothing, _) if proves => (Severity::Low, "made for a new account"),
-            _ if proves => (Severity::Medium, "opened to a new account"),
-            _ => (Severity::High, "opened to a new account"),
+            (Before::Nothing, _) if proves => (Severity::Low, MADE_FOR_ACCOUNT),
+            _ if proves => (Severity::Medium, OPENED_TO_ACCOUNT),
+            _ => (Severity::High, OPENED_TO_ACCOUNT),
         }
     }
 
