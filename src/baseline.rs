@@ -8,7 +8,9 @@ mod days;
 mod denials;
 pub mod describe;
 mod fold;
+mod habits;
 mod novelty;
+mod packed;
 mod rebase;
 mod seen;
 mod shape;
@@ -30,6 +32,7 @@ use self::small_map::SmallMap;
 pub use days::Days;
 pub use denials::Denials;
 pub use fold::{Fold, FoldKey, Folds, Repeat};
+pub use habits::Habits;
 pub use novelty::Turnover;
 pub use seen::Seen;
 pub use shape::{agent_family, session_shape};
@@ -121,79 +124,14 @@ impl Dimension {
 /// One value of a call.
 pub type Value = (Dimension, Arc<str>);
 
-/// The tables of one role for one class of callers, or of one caller.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Habits {
-    tables: SmallMap<Dimension, Table>,
-}
-
-impl Habits {
-    /// The values of one dimension.
-    #[must_use]
-    pub fn table(&self, dimension: Dimension) -> Option<&Table> {
-        self.tables.get(&dimension)
-    }
-
-    /// All tables, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (Dimension, &Table)> {
-        self.tables.iter().map(|(dimension, table)| (*dimension, table))
-    }
-
-    /// What is known of one value.
-    #[must_use]
-    pub fn seen(&self, dimension: Dimension, value: &str) -> Option<&Seen> {
-        self.table(dimension)?.get(value)
-    }
-
-    /// Days on which one value was seen.
-    #[must_use]
-    pub fn days(&self, dimension: Dimension, value: &str) -> u32 {
-        self.seen(dimension, value).map_or(0, |seen| seen.days.count())
-    }
-
-    /// How new values of one dimension come.
-    #[must_use]
-    pub fn turnover(&self, dimension: Dimension) -> Turnover {
-        self.table(dimension).map_or_else(Turnover::default, Table::turnover)
-    }
-
-    /// Values kept, over all tables: what the habits weigh in memory.
-    #[must_use]
-    pub fn weight(&self) -> usize {
-        self.tables.values().map(Table::len).sum()
-    }
-
-    /// Values that had to go for want of room, over all tables.
-    #[must_use]
-    pub fn evicted(&self) -> u64 {
-        self.tables.values().map(Table::evicted).sum()
-    }
-
-    fn learn(&mut self, values: &[Value], time: Timestamp) {
-        for (dimension, value) in values {
-            if let Some(table) = self.tables.get_or_default(*dimension) {
-                table.learn(value, time);
-            }
-        }
-    }
-
-    fn join(&mut self, other: &Self) {
-        for (dimension, table) in other.tables.iter() {
-            if let Some(mine) = self.tables.get_or_default(*dimension) {
-                mine.join(table);
-            }
-        }
-    }
-}
-
 /// What is normal for one role.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RoleBaseline {
     /// The role's unique id. A role created again under the same name has another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     id: Option<UniqueId>,
-    habits: SmallMap<CallerClass, Habits>,
+    /// Shared with the copies that batches change: a call changes those of one class.
+    habits: SmallMap<CallerClass, Arc<Habits>>,
     /// When somebody other than a service last took the role without an alert.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last_taken: Option<Timestamp>,
@@ -206,12 +144,12 @@ impl RoleBaseline {
     /// The habits of one class of callers.
     #[must_use]
     pub fn habits(&self, class: CallerClass) -> Option<&Habits> {
-        self.habits.get(&class)
+        self.habits.get(&class).map(Arc::as_ref)
     }
 
     /// All habits, by class of callers.
     pub fn iter(&self) -> impl Iterator<Item = (CallerClass, &Habits)> {
-        self.habits.iter().map(|(class, habits)| (*class, habits))
+        self.habits.iter().map(|(class, habits)| (*class, habits.as_ref()))
     }
 
     /// How new values of one dimension come, over all classes of callers.
@@ -231,7 +169,7 @@ impl RoleBaseline {
     /// Whether any class of callers has shown the value.
     #[must_use]
     pub fn has_seen(&self, dimension: Dimension, value: &str) -> bool {
-        self.habits.values().any(|habits| habits.seen(dimension, value).is_some())
+        self.habits.values().any(|habits| habits.has_seen(dimension, value))
     }
 
     /// The role's unique id, where a call told it.
@@ -266,7 +204,7 @@ impl RoleBaseline {
         }
         self.id = self.id.take().or_else(|| id.cloned());
         if let Some(habits) = self.habits.get_or_default(class) {
-            habits.learn(values, time);
+            Arc::make_mut(habits).learn(values, time);
         }
         if class != CallerClass::Service {
             self.last_taken = self.last_taken.max(Some(time));
@@ -276,14 +214,14 @@ impl RoleBaseline {
     /// Values and folds kept: what the baseline weighs in memory.
     #[must_use]
     pub fn weight(&self) -> usize {
-        1 + self.habits.values().map(Habits::weight).sum::<usize>() + self.folds.len()
+        1 + self.habits.values().map(|it| it.weight()).sum::<usize>() + self.folds.len()
     }
 
     /// The latest call it has seen, for deciding which baseline goes first.
     #[must_use]
     pub fn last_active(&self) -> Option<Timestamp> {
-        let seen = self.habits.values().flat_map(Habits::iter).flat_map(|(_, table)| table.iter());
-        seen.map(|(_, seen)| seen.last).max().max(self.folds.last_seen())
+        let seen = self.habits.values().map(|it| it.last_active());
+        seen.max().flatten().max(self.folds.last_seen())
     }
 
     /// Takes in what another copy of the same history has seen. Of two roles that had the same
@@ -298,7 +236,7 @@ impl RoleBaseline {
         self.id = self.id.take().or_else(|| other.id.clone());
         for (class, habits) in other.habits.iter() {
             if let Some(mine) = self.habits.get_or_default(*class) {
-                mine.join(habits);
+                Arc::make_mut(mine).join(habits);
             }
         }
         self.last_taken = self.last_taken.max(other.last_taken);
@@ -392,10 +330,9 @@ impl Caller {
     /// The latest call it has seen, for deciding which baseline goes first.
     #[must_use]
     pub fn last_active(&self) -> Option<Timestamp> {
-        let seen = self.habits.iter().flat_map(|(_, table)| table.iter()).map(|(_, it)| it.last);
         let label = self.label.as_ref().map(|label| label.time);
         let sign_in = self.sign_ins.keys().next_back().copied();
-        [seen.max(), self.folds.last_seen(), label, sign_in, self.denials.last()]
+        [self.habits.last_active(), self.folds.last_seen(), label, sign_in, self.denials.last()]
             .into_iter()
             .max()
             .flatten()

@@ -39,6 +39,16 @@ impl Days {
         Self { last, bits: self.bits_before(last) | other.bits_before(last) }
     }
 
+    /// The days as a last one, and bits for those before it.
+    pub(super) fn parts(self) -> (i32, u128) {
+        (self.last, self.bits)
+    }
+
+    /// The days of [`Days::parts`].
+    pub(super) fn of_parts(last: i32, bits: u128) -> Self {
+        Self { last, bits: bits | 1 }
+    }
+
     fn bits_before(self, last: i32) -> u128 {
         u32::try_from(last - self.last).ok().and_then(|by| self.bits.checked_shl(by)).unwrap_or(0)
     }

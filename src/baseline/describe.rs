@@ -63,7 +63,7 @@ fn describe_class(text: &mut String, class: CallerClass, habits: &Habits) {
     }
 }
 
-fn describe_table(text: &mut String, dimension: Dimension, table: &Table) {
+fn describe_table(text: &mut String, dimension: Dimension, table: Table<'_>) {
     let turnover = table.turnover();
     let (one, many) = dimension.words();
     let days = 1.0 / turnover.chance_of_new().max(f64::MIN_POSITIVE);

@@ -18,6 +18,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Seen;
+
 /// The discount d.
 const DISCOUNT: f64 = 0.2;
 
@@ -33,6 +35,21 @@ pub struct Turnover {
 }
 
 impl Turnover {
+    /// How new values came among these.
+    #[must_use]
+    pub fn of(values: impl Iterator<Item = Seen>) -> Self {
+        Self::of_days(values.map(|seen| seen.days.count()))
+    }
+
+    /// How new values came that were seen on so many days each.
+    pub(super) fn of_days(values: impl Iterator<Item = u32>) -> Self {
+        values.fold(Self::default(), |sum, days| Self {
+            value_days: sum.value_days.saturating_add(days),
+            once: sum.once.saturating_add(u32::from(days == 1)),
+            values: sum.values.saturating_add(1),
+        })
+    }
+
     /// Both tables together.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {

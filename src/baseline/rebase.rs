@@ -5,18 +5,21 @@
 //! twice; counts are added as increments since the copy was read. An increment that was written
 //! and not known to be written is added again: counts may be too high, never too low.
 
-use super::{Caller, Habits, RoleBaseline, Table};
+use std::sync::Arc;
+
+use super::table::Loose;
+use super::{Caller, Habits, RoleBaseline};
 
 impl Habits {
     fn rebase(&self, base: Option<&Self>, onto: Option<&Self>) -> Self {
-        let mut merged = onto.cloned().unwrap_or_default();
-        let nothing = Table::default();
-        for (dimension, mine) in self.tables.iter() {
-            let base = base.and_then(|base| base.table(*dimension));
-            let onto = onto.and_then(|onto| onto.table(*dimension)).unwrap_or(&nothing);
-            merged.tables.insert(*dimension, mine.rebase(base, onto));
+        let mut merged = onto.map(Self::loose).unwrap_or_default();
+        let table = |of: Option<&Self>, dimension| of?.table(dimension).map(Loose::of);
+        for (dimension, mine) in self.iter() {
+            let base = table(base, dimension);
+            let onto = table(onto, dimension).unwrap_or_default();
+            merged.insert(dimension, Loose::of(mine).rebase(base.as_ref(), &onto));
         }
-        merged
+        Self::of(merged)
     }
 
     fn has_news_since(&self, base: Option<&Self>) -> bool {
@@ -25,7 +28,9 @@ impl Habits {
     }
 
     fn shrink(&mut self, most: usize) {
-        self.tables.values_mut().for_each(|table| table.shrink(most));
+        let mut tables = self.loose();
+        tables.values_mut().for_each(|table| table.shrink(most));
+        *self = Self::of(tables);
     }
 }
 
@@ -42,7 +47,7 @@ impl RoleBaseline {
         let base = if base.is_of_another(self.id()) { &nothing } else { base };
         for (class, mine) in self.iter() {
             let habits = mine.rebase(base.habits(class), onto.habits(class));
-            merged.habits.insert(class, habits);
+            merged.habits.insert(class, Arc::new(habits));
         }
         merged.folds = self.folds.rebase(&base.folds, &onto.folds);
         merged
@@ -61,7 +66,7 @@ impl RoleBaseline {
     /// Keeps at most `most` values of each dimension, and as many kinds of alert: those seen
     /// last.
     pub fn shrink(&mut self, most: usize) {
-        self.habits.values_mut().for_each(|habits| habits.shrink(most));
+        self.habits.values_mut().for_each(|habits| Arc::make_mut(habits).shrink(most));
         self.folds.shrink(most);
     }
 }

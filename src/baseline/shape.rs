@@ -8,6 +8,7 @@
 /// after them, and that is one shape, whatever the person is called.
 #[must_use]
 pub fn session_shape(name: &str, own_name: Option<&str>) -> String {
+    const LONGEST: usize = 64;
     if own_name.is_some_and(|own| own.eq_ignore_ascii_case(name)) {
         return "<own name>".to_owned();
     }
@@ -30,7 +31,8 @@ pub fn session_shape(name: &str, own_name: Option<&str>) -> String {
         push_part(&mut shape, part);
         rest = after;
     }
-    crate::text::clip(&collapse(&shape), 64)
+    let shape = collapse(&shape);
+    if shape.len() <= LONGEST { shape } else { crate::text::clip(&shape, LONGEST) }
 }
 
 /// What stands before and after the first GUID of a name.
@@ -69,6 +71,10 @@ fn push_part(shape: &mut String, part: &str) {
 /// A GUID, or any other row of ids and numbers, is one id.
 fn collapse(shape: &str) -> String {
     let mut text = shape.to_owned();
+    // Most names hold neither, and those that do mostly hold one.
+    if !text.contains('<') {
+        return text;
+    }
     for (row, one) in [
         ("<id>-<id>", "<id>"),
         ("<n>-<id>", "<id>"),
@@ -105,8 +111,11 @@ fn email_domain(text: &str) -> Option<&str> {
 /// The family of a user agent: its first product without a version, in lower case.
 #[must_use]
 pub fn agent_family(user_agent: &str) -> String {
+    const LONGEST: usize = 32;
     let head = user_agent.trim_start_matches('[').split(['/', ' ', '(', ';']).next();
-    crate::text::clip(&head.unwrap_or_default().to_lowercase(), 32)
+    let head = head.unwrap_or_default();
+    let family = if head.is_ascii() { head.to_ascii_lowercase() } else { head.to_lowercase() };
+    if family.len() <= LONGEST { family } else { crate::text::clip(&family, LONGEST) }
 }
 
 #[cfg(test)]

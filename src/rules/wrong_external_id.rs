@@ -185,7 +185,7 @@ fn suspected(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
 }
 
 /// What one account has sent.
-fn sent_by(habits: &Habits, account: AccountId) -> impl Iterator<Item = (&str, &Seen)> {
+fn sent_by(habits: &Habits, account: AccountId) -> impl Iterator<Item = (&str, Seen)> {
     let table = habits.table(Dimension::ExternalId);
     let prefix = format!("{account} ");
     let values = table.into_iter().flat_map(Table::iter);

@@ -1,0 +1,253 @@
+//! The habits of one class of callers at a role, or of one caller.
+
+use std::ops::Range;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::packed::Packed;
+use super::small_map::SmallMap;
+use super::table::{Evicted, Loose, Table};
+use super::{Dimension, Seen, Turnover, Value};
+
+/// The tables of one role for one class of callers, or of one caller.
+///
+/// All of them lie in one list, by dimension and value, and all texts in another: a batch copies
+/// the habits of every role and caller that it touches, and two lists are copied as they are,
+/// where a table, a text and a share of each would be an allocation apiece.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Habits {
+    kept: Vec<Kept>,
+    /// The texts of the values, one behind the other, in their order.
+    text: String,
+    /// Few tables ever have to evict.
+    #[expect(clippy::box_collection, reason = "rare, and it keeps the common case small")]
+    evicted: Option<Box<SmallMap<Dimension, Evicted>>>,
+}
+
+/// One value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Kept {
+    /// Where its text ends, and that of the next one begins.
+    end: u32,
+    pub(super) seen: Packed,
+    dimension: Dimension,
+}
+
+impl Habits {
+    /// The values of one dimension.
+    #[must_use]
+    pub fn table(&self, dimension: Dimension) -> Option<Table<'_>> {
+        let evicted = self.evicted_of(dimension);
+        let range = self.range(dimension);
+        (!range.is_empty() || evicted.is_some()).then(|| self.view(range, evicted))
+    }
+
+    /// All tables, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (Dimension, Table<'_>)> {
+        Dimension::ALL.into_iter().filter_map(|it| Some((it, self.table(it)?)))
+    }
+
+    /// What is known of one value.
+    #[must_use]
+    pub fn seen(&self, dimension: Dimension, value: &str) -> Option<Seen> {
+        let at = self.place(&self.range(dimension), value).ok()?;
+        self.kept.get(at).map(|it| it.seen.seen())
+    }
+
+    /// Whether one value was ever seen, as far as is known.
+    #[must_use]
+    pub fn has_seen(&self, dimension: Dimension, value: &str) -> bool {
+        self.place(&self.range(dimension), value).is_ok()
+    }
+
+    /// Days on which one value was seen.
+    #[must_use]
+    pub fn days(&self, dimension: Dimension, value: &str) -> u32 {
+        self.seen(dimension, value).map_or(0, |seen| seen.days.count())
+    }
+
+    /// How new values of one dimension come.
+    #[must_use]
+    pub fn turnover(&self, dimension: Dimension) -> Turnover {
+        self.table(dimension).map_or_else(Turnover::default, Table::turnover)
+    }
+
+    /// Values kept, over all tables: what the habits weigh in memory.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Values that had to go for want of room, over all tables.
+    #[must_use]
+    pub fn evicted(&self) -> u64 {
+        let tables = self.evicted.iter().flat_map(|it| it.values());
+        tables.map(|it| it.total).sum()
+    }
+
+    /// When any value was last seen.
+    pub(super) fn last_active(&self) -> Option<Timestamp> {
+        self.kept.iter().max_by_key(|it| it.seen.age()).map(|it| it.seen.seen().last)
+    }
+
+    pub(super) fn learn(&mut self, values: &[Value], time: Timestamp) {
+        if self.kept.is_empty() {
+            self.kept.reserve_exact(values.len());
+            self.text.reserve_exact(values.iter().map(|(_, value)| value.len()).sum());
+        }
+        values.iter().for_each(|(dimension, value)| self.learn_one(*dimension, value, time));
+    }
+
+    fn learn_one(&mut self, dimension: Dimension, value: &str, time: Timestamp) {
+        let range = self.range(dimension);
+        match self.place(&range, value) {
+            Ok(at) => {
+                if let Some(kept) = self.kept.get_mut(at) {
+                    kept.seen.again(time);
+                }
+            }
+            Err(at) => {
+                self.insert(at, dimension, value, Packed::once(time));
+                if range.len() >= Table::CAPACITY {
+                    self.evict(range.start..range.end + 1, time);
+                }
+            }
+        }
+    }
+
+    /// Drops the value that was not seen for longest, and counts it.
+    fn evict(&mut self, range: Range<usize>, time: Timestamp) {
+        let values = self.kept.get(range.clone()).unwrap_or_default();
+        let stalest = values.iter().enumerate().min_by_key(|(at, it)| (it.seen.age(), *at));
+        let Some((at, kept)) = stalest.map(|(at, kept)| (range.start + at, *kept)) else { return };
+        self.remove(at);
+        let evicted = self.evicted.get_or_insert_default();
+        let before = evicted.get(&kept.dimension).copied().unwrap_or(Evicted::nothing(time));
+        evicted.insert(kept.dimension, before.plus(kept.seen.days(), time));
+    }
+
+    fn insert(&mut self, at: usize, dimension: Dimension, value: &str, seen: Packed) {
+        let start = self.start(at);
+        // A list grows to twice its size; most of these never have many more.
+        if self.kept.len() == self.kept.capacity() {
+            self.kept.reserve_exact(2);
+        }
+        if self.text.len() + value.len() > self.text.capacity() {
+            self.text.reserve_exact(value.len() + 24);
+        }
+        self.text.insert_str(start, value);
+        let kept = Kept { end: offset(start), seen, dimension };
+        self.kept.insert(at, kept);
+        for kept in self.kept.iter_mut().skip(at) {
+            kept.end = kept.end.saturating_add(offset(value.len()));
+        }
+    }
+
+    fn remove(&mut self, at: usize) {
+        let (start, end) = (self.start(at), self.start(at + 1));
+        self.text.replace_range(start..end, "");
+        self.kept.remove(at);
+        for kept in self.kept.iter_mut().skip(at) {
+            kept.end = kept.end.saturating_sub(offset(end - start));
+        }
+    }
+
+    fn range(&self, dimension: Dimension) -> Range<usize> {
+        let start = self.kept.partition_point(|it| it.dimension < dimension);
+        let rest = self.kept.get(start..).unwrap_or_default();
+        start..start + rest.iter().take_while(|it| it.dimension == dimension).count()
+    }
+
+    /// Where the text of a value begins.
+    fn start(&self, at: usize) -> usize {
+        start(&self.kept, at)
+    }
+
+    /// Where a value stands among those of its dimension, or where it would.
+    fn place(&self, range: &Range<usize>, value: &str) -> Result<usize, usize> {
+        let (mut low, mut high) = (range.start, range.end);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match text_of(&self.kept, &self.text, middle).cmp(value) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Equal => return Ok(middle),
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        Err(low)
+    }
+
+    fn evicted_of(&self, dimension: Dimension) -> Option<&Evicted> {
+        self.evicted.as_ref()?.get(&dimension)
+    }
+
+    fn view<'a>(&'a self, range: Range<usize>, evicted: Option<&'a Evicted>) -> Table<'a> {
+        Table { kept: &self.kept, text: &self.text, from: range.start, to: range.end, evicted }
+    }
+
+    /// The tables one by one, for merging.
+    pub(super) fn loose(&self) -> SmallMap<Dimension, Loose> {
+        let mut tables = SmallMap::default();
+        self.iter().for_each(|(dimension, table)| tables.insert(dimension, Loose::of(table)));
+        tables
+    }
+
+    pub(super) fn join(&mut self, other: &Self) {
+        let mut tables = self.loose();
+        for (dimension, table) in other.iter() {
+            if let Some(mine) = tables.get_or_default(dimension) {
+                mine.join(&Loose::of(table));
+            }
+        }
+        *self = Self::of(tables);
+    }
+
+    /// Habits of tables that were apart.
+    pub(super) fn of(tables: SmallMap<Dimension, Loose>) -> Self {
+        let mut habits = Self::default();
+        let count = tables.values().map(|it| it.values().count()).sum();
+        habits.kept.reserve_exact(count);
+        for (dimension, table) in tables.iter() {
+            for (value, seen) in table.values() {
+                habits.text.push_str(value);
+                let end = offset(habits.text.len());
+                let seen = Packed::of(*seen);
+                habits.kept.push(Kept { end, seen, dimension: *dimension });
+            }
+            if let Some(evicted) = table.evicted {
+                habits.evicted.get_or_insert_default().insert(*dimension, evicted);
+            }
+        }
+        habits.text.shrink_to_fit();
+        habits
+    }
+}
+
+/// The text of a value.
+pub(super) fn text_of<'a>(kept: &[Kept], text: &'a str, at: usize) -> &'a str {
+    text.get(start(kept, at)..start(kept, at + 1)).unwrap_or_default()
+}
+
+fn start(kept: &[Kept], at: usize) -> usize {
+    let before = at.checked_sub(1).and_then(|before| kept.get(before));
+    before.map_or(0, |it| it.end as usize)
+}
+
+/// The texts of all values together are far from four gigabytes: values are counted, and each is
+/// bounded.
+fn offset(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+impl Serialize for Habits {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Habits {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        SmallMap::deserialize(deserializer).map(Self::of)
+    }
+}
