@@ -13,7 +13,7 @@ mod trust_change;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::event::{Call, Event, EventKey, Outcome};
+use crate::event::{Call, Event, EventKey, Memo, Outcome};
 use crate::id::{AccountId, Address};
 use crate::json::Json;
 
@@ -115,6 +115,7 @@ fn read_call(record: Json<'_>, name: &'static str) -> Result<Call, ReadError> {
         user_agent: field::text(record, "userAgent").unwrap_or_default(),
         outcome: outcome(record),
         is_placed: false,
+        networks: Memo::default(),
     })
 }
 

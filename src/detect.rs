@@ -136,12 +136,14 @@ fn is_console_switch(event: &Event) -> bool {
 fn fresh(state: &State<'_>, followed: &Followed<'_>, found: Found, mode: Mode) -> Judged {
     let (event, lineage) = (followed.event.as_ref(), followed.lineage());
     let decided = Decision::of(state, event, found);
-    let mut changes = Changes::new();
+    // Most calls change about so much.
+    let mut changes = Changes::with_capacity(16);
     if decided.teaches {
         changes.extend(lessons(state, event, lineage));
     }
     let revision = u32::from(decided.is_sent());
-    let known = Known { revision, found: decided.found.clone(), mode };
+    let Found { findings, surprise } = &decided.found;
+    let known = Known { revision, findings, surprise: surprise.as_ref(), mode };
     changes.extend(follow::remember(state, followed, known));
     if let (Event::Assumption(it), Some(shared_id)) = (event, &event.call().shared_id)
         && state.first_copy(shared_id).is_none()
@@ -200,8 +202,9 @@ fn copy(
         });
     }
     let revision = first.revision + u32::from(decided.is_sent());
-    let found = Found { findings: all.clone(), surprise: first.surprise.clone() };
-    changes.extend(follow::remember(state, followed, Known { revision, found, mode }));
+    let (findings, surprise) = (all.as_slice(), first.surprise.as_ref());
+    let known = Known { revision, findings, surprise, mode };
+    changes.extend(follow::remember(state, followed, known));
     changes.push(Change::SawCopy {
         shared_id: shared_id.clone(),
         copy: Arc::new(FirstCopy {

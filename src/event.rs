@@ -1,5 +1,6 @@
 //! What happened, in the field's words. Wire types stop before this module.
 
+mod memo;
 mod principal;
 
 use std::fmt;
@@ -9,9 +10,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::id::{AccessKeyId, AccountId, Address, EventId, ExternalId, RoleArn, UniqueId, hex};
+use crate::id::{
+    AccessKeyId, AccountId, Address, EventId, ExternalId, Network, RoleArn, UniqueId, hex,
+};
 use crate::text::{Text, inline};
 
+pub(crate) use memo::Memo;
 pub use principal::{CallerClass, Credential, Principal, PrincipalKey, PrincipalKind};
 
 /// One thing that CloudTrail saw and that concerns who may, or did, put on a role.
@@ -111,6 +115,9 @@ pub struct Call {
     /// Whether address and software are those of the person, told by another record.
     #[serde(default)]
     pub is_placed: bool,
+    /// The network of the address, and its block.
+    #[serde(skip)]
+    pub(crate) networks: Memo<(Network, Network)>,
 }
 
 /// Reads the name of a call that was remembered or set aside.
@@ -166,6 +173,22 @@ impl Call {
         }
         let digest = digest.finalize();
         hex(digest.get(..16).unwrap_or(&digest))
+    }
+
+    /// The network that the call came from: [`Address::network`].
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        &self.networks().0
+    }
+
+    /// The block that the network lies in: [`Address::block`].
+    #[must_use]
+    pub fn block(&self) -> &Network {
+        &self.networks().1
+    }
+
+    fn networks(&self) -> &(Network, Network) {
+        self.networks.get_or(|| (self.address.network(), self.address.block()))
     }
 
     /// Whether the call succeeded.
@@ -226,6 +249,18 @@ pub struct Assumption {
     pub session: Session,
     /// The ExternalId that came with the call.
     pub external_id: ExternalIdUse,
+    /// What later modules make of it.
+    #[serde(skip)]
+    pub(crate) made: Made,
+}
+
+/// What later modules make of an assumption, and ask for again and again.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Made {
+    /// The key under which the role's trust policies are kept.
+    pub(crate) role_key: Memo<Option<Arc<str>>>,
+    /// The family of the user agent, and the shape of the session's name.
+    pub(crate) names: Memo<[Option<Arc<str>>; 2]>,
 }
 
 /// What an assumption asked for.

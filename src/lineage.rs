@@ -26,7 +26,7 @@ use crate::text::Text;
 pub use id::{
     CallId, CredentialKey, awaited, findable, issued, places_of, sharing_a_set, told_by, used_by,
 };
-pub use shelf::{Perishable, Shelf};
+pub use shelf::{Found, Perishable, Shelf};
 pub use trace::{CROWD, Sessions, Trace, origin_of, trace};
 
 /// Most links kept of one chain: the first, and the latest of the others.

@@ -1,5 +1,7 @@
 //! What one call shows, as values of the dimensions that baselines keep.
 
+use std::sync::{Arc, LazyLock};
+
 use crate::baseline::{Dimension, Value, agent_family, session_shape};
 use crate::event::{
     Assumption, Call, CallerClass, ExternalIdUse, Mfa, Principal, PrincipalKey, PrincipalKind,
@@ -96,7 +98,7 @@ pub fn circle(it: &Assumption, behind: &Behind) -> Option<PrincipalKey> {
         (PrincipalKind::Role, CallerKind::Token) => {
             issuer_of(behind.actor.as_ref()?.as_str().split_once("oidc:")?.1)
         }
-        (PrincipalKind::Role, CallerKind::Machine) => "workloads".to_owned(),
+        (PrincipalKind::Role, CallerKind::Machine) => return Some(workloads()),
         _ => return None,
     };
     Some(PrincipalKey::of_circle(&name))
@@ -105,13 +107,16 @@ pub fn circle(it: &Assumption, behind: &Behind) -> Option<PrincipalKey> {
 /// The circle of all workloads.
 #[must_use]
 pub fn workloads() -> PrincipalKey {
-    PrincipalKey::of_circle("workloads")
+    static WORKLOADS: LazyLock<PrincipalKey> =
+        LazyLock::new(|| PrincipalKey::of_circle("workloads"));
+    WORKLOADS.clone()
 }
 
 /// The circle of all people.
 #[must_use]
 pub fn people() -> PrincipalKey {
-    PrincipalKey::of_circle("people")
+    static PEOPLE: LazyLock<PrincipalKey> = LazyLock::new(|| PrincipalKey::of_circle("people"));
+    PEOPLE.clone()
 }
 
 /// The issuer of a token, which is the same in all accounts: the end of its provider's ARN.
@@ -125,7 +130,7 @@ fn issuer_of(provider: &str) -> String {
 #[must_use]
 pub fn block_of_circle(call: &Call) -> Option<Value> {
     let is_own = matches!(call.address, Address::Ip(_)) && !call.is_placed;
-    is_own.then(|| (Dimension::NetworkBlock, call.address.block().as_str().into()))
+    is_own.then(|| (Dimension::NetworkBlock, call.block().to_text()))
 }
 
 /// What the token of a workflow was issued for: its branch, its environment, without ids.
@@ -146,26 +151,30 @@ pub fn subject(it: &Assumption, lineage: Option<&Lineage>) -> Option<Value> {
 
 /// What is known of a call's descent, for its role's baseline.
 #[must_use]
-pub fn of_descent(it: &Assumption, lineage: Option<&Lineage>, behind: &Behind) -> Vec<Value> {
-    let mut values = vec![(Dimension::Kind, behind.kind.as_str().into())];
+pub fn of_descent(
+    it: &Assumption,
+    lineage: Option<&Lineage>,
+    behind: &Behind,
+) -> impl Iterator<Item = Value> {
+    let kind = (Dimension::Kind, behind.kind.as_str().into());
     let key = it.call.principal.key();
     let origin = behind.actor.as_ref().filter(|actor| Some(*actor) != key.as_ref());
-    values.extend(origin.map(|it| (Dimension::Origin, it.as_str().into())));
-    values.extend(subject(it, lineage));
-    values
+    let origin = origin.map(|it| (Dimension::Origin, it.to_text()));
+    [Some(kind), origin, subject(it, lineage)].into_iter().flatten()
 }
 
 /// The values of an assumption, for its role's baseline.
 #[must_use]
 pub fn of_role(it: &Assumption, lineage: Option<&Lineage>) -> Vec<Value> {
     let (call, principal) = (&it.call, &it.call.principal);
-    let mut values = Vec::with_capacity(10);
+    // With what is known of the descent.
+    let mut values = Vec::with_capacity(16);
     if let Some(key) = principal.key() {
-        values.push((Dimension::Principal, key.as_str().into()));
+        values.push((Dimension::Principal, key.to_text()));
         if call.mfa == Mfa::Absent {
             // Behind a session it is whoever began the chain that had none.
             let who = lineage.and_then(|it| it.origin.as_ref()).unwrap_or(&key);
-            values.push((Dimension::WithoutMfa, who.as_str().into()));
+            values.push((Dimension::WithoutMfa, who.to_text()));
         }
     }
     // A lower bound is no depth, and learned it would make the true one look deep.
@@ -182,7 +191,7 @@ pub fn of_role(it: &Assumption, lineage: Option<&Lineage>) -> Vec<Value> {
         values.push((Dimension::Mfa, call.mfa.as_str().into()));
     }
     if let Some(issuer) = &principal.issuer {
-        values.push((Dimension::Issuer, issuer.as_str().into()));
+        values.push((Dimension::Issuer, issuer.to_text()));
     }
     values.extend(soft(it));
     values
@@ -191,8 +200,9 @@ pub fn of_role(it: &Assumption, lineage: Option<&Lineage>) -> Vec<Value> {
 /// The values of an assumption, for its caller's baseline.
 #[must_use]
 pub fn of_caller(it: &Assumption) -> Vec<Value> {
-    let mut values = vec![(Dimension::Call, it.call.name.into())];
-    values.extend(it.role().map(|role| (Dimension::Role, role.as_str().into())));
+    let mut values = Vec::with_capacity(8);
+    values.push((Dimension::Call, it.call.name.into()));
+    values.extend(it.role().map(|role| (Dimension::Role, role.to_text())));
     if matches!(it.call.mfa, Mfa::Present | Mfa::Absent | Mfa::Inherited) {
         values.push((Dimension::Mfa, it.call.mfa.as_str().into()));
     }
@@ -204,19 +214,28 @@ pub fn of_caller(it: &Assumption) -> Vec<Value> {
 }
 
 /// The values that both sides keep: where from, under which session name, with what software.
-fn soft(it: &Assumption) -> Vec<Value> {
+fn soft(it: &Assumption) -> impl Iterator<Item = Value> {
     let call = &it.call;
-    let mut values = Vec::with_capacity(4);
-    if has_network_of_its_own(call) {
-        values.push((Dimension::Network, call.address.network().as_str().into()));
-        values.push((Dimension::NetworkBlock, call.address.block().as_str().into()));
-        values.push((Dimension::UserAgent, agent_family(call.user_agent.as_str()).into()));
-    }
-    if let Some(name) = &it.session.name {
+    let place = has_network_of_its_own(call).then(|| {
+        let (network, block) = (call.network().to_text(), call.block().to_text());
+        [(Dimension::Network, network), (Dimension::NetworkBlock, block)]
+    });
+    place.into_iter().flatten().chain(of_names(it))
+}
+
+/// Of those the ones that are names: of the software, and of the session.
+#[must_use]
+pub fn of_names(it: &Assumption) -> impl Iterator<Item = Value> {
+    let call = &it.call;
+    let [agent, shape] = it.made.names.get_or(|| {
+        let agent = || agent_family(call.user_agent.as_str()).into();
         let own = call.principal.name.as_ref().map(Text::as_str);
-        values.push((Dimension::SessionName, session_shape(name.as_str(), own).into()));
-    }
-    values
+        let shape = |name: &Text| session_shape(name.as_str(), own).into();
+        [has_network_of_its_own(call).then(agent), it.session.name.as_ref().map(shape)]
+    });
+    let agent = agent.iter().map(|it| (Dimension::UserAgent, Arc::clone(it)));
+    let shape = shape.iter().map(|it| (Dimension::SessionName, Arc::clone(it)));
+    agent.chain(shape)
 }
 
 /// Whether the address of a call is the caller's own. Of a sign-in through an identity provider

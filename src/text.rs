@@ -22,7 +22,11 @@ impl Text {
     /// Keeps the head of `raw`, cut at a character boundary, with `…` where something was cut.
     #[must_use]
     pub fn clip(raw: &str) -> Self {
-        Self(clip(raw, Self::MAX_BYTES).into())
+        if raw.len() <= Self::MAX_BYTES {
+            Self(raw.into())
+        } else {
+            Self(clip(raw, Self::MAX_BYTES).into())
+        }
     }
 
     /// The text as it was read. Whoever prints it escapes it.
@@ -58,6 +62,10 @@ pub fn clip(raw: &str, max_bytes: usize) -> String {
 #[must_use]
 pub fn inline(raw: &str) -> String {
     const LONGEST_IN_A_SENTENCE: usize = 128;
+    let is_plain = |byte: u8| byte.is_ascii() && !byte.is_ascii_control();
+    if raw.len() <= LONGEST_IN_A_SENTENCE && raw.bytes().all(is_plain) {
+        return raw.to_owned();
+    }
     escape_controls(&clip(raw, LONGEST_IN_A_SENTENCE))
 }
 

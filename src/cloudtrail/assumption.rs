@@ -1,7 +1,7 @@
 //! The four calls that ask for a role's credentials.
 
 use super::{ReadError, field, time};
-use crate::event::{Assumption, Call, Event, ExternalIdUse, Session, Target};
+use crate::event::{Assumption, Call, Event, ExternalIdUse, Made, Session, Target};
 use crate::id::{AccountId, ExternalId, RoleArn};
 use crate::json::{Json, Kind};
 
@@ -26,7 +26,13 @@ pub(super) fn assume_root(call: Call, record: Json<'_>) -> Result<Event, ReadErr
         task_policy: field::text(task, "arn").or_else(|| field::text(request, "taskPolicyArn")),
     };
     let session = session(record);
-    Ok(Event::Assumption(Assumption { call, target, session, external_id: ExternalIdUse::Unknown }))
+    Ok(Event::Assumption(Assumption {
+        call,
+        target,
+        session,
+        external_id: ExternalIdUse::Unknown,
+        made: Made::default(),
+    }))
 }
 
 fn of_role(call: Call, record: Json<'_>, external_id: ExternalIdUse) -> Result<Event, ReadError> {
@@ -36,7 +42,7 @@ fn of_role(call: Call, record: Json<'_>, external_id: ExternalIdUse) -> Result<E
         None => Target::Unknown,
     };
     let session = session(record);
-    Ok(Event::Assumption(Assumption { call, target, session, external_id }))
+    Ok(Event::Assumption(Assumption { call, target, session, external_id, made: Made::default() }))
 }
 
 fn account_of_root(principal: &str) -> Option<AccountId> {

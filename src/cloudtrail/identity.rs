@@ -28,6 +28,7 @@ pub(super) fn principal(record: Json<'_>) -> Principal {
         provider: field::text(identity, "identityProvider"),
         credential: credential(identity),
         invoked_by: field::text(identity, "invokedBy"),
+        ..Principal::of_kind(kind)
     }
 }
 

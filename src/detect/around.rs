@@ -61,9 +61,7 @@ pub(super) fn surprise(
         actor: actor.as_deref(),
         circles: [circles[0].as_deref(), circles[1].as_deref()],
         named: entry.as_ref().and_then(Entry::explains),
-        is_role_made: it
-            .role()
-            .and_then(RoleKey::of)
+        is_role_made: RoleKey::of_assumption(it)
             .and_then(|key| state.trust(&key))
             .is_some_and(|history| history.last().is_some()),
         is_ours: it.call.principal.account.is_none_or(|account| state.is_ours(account)),
@@ -148,6 +146,6 @@ fn is_for_machines(state: &State<'_>, role: &RoleArn) -> bool {
 /// Whether people of ours call from the block of networks that a call came from.
 pub(super) fn is_peoples_place(state: &State<'_>, event: &Event) -> bool {
     let people = state.caller(&profile::people());
-    let block = event.call().address.block();
+    let block = event.call().block();
     people.is_some_and(|it| it.habits().days(Dimension::NetworkBlock, block.as_str()) > 1)
 }

@@ -83,17 +83,19 @@ pub(super) fn told(event: &Event) -> Option<Change> {
 }
 
 /// What is known of a call beside its records.
-pub(super) struct Known {
+pub(super) struct Known<'a> {
     /// The last revision of the alert that was sent for it; 0 for none.
     pub(super) revision: u32,
-    /// What was found, and what was new about it when it was first judged.
-    pub(super) found: Found,
+    /// What was found.
+    pub(super) findings: &'a [Finding],
+    /// What was new about it when it was first judged.
+    pub(super) surprise: Option<&'a Surprise>,
     /// How it was judged.
     pub(super) mode: Mode,
 }
 
 /// The session that a call opened, and the call itself if something of its chain is missing.
-pub(super) fn remember(state: &State<'_>, followed: &Followed<'_>, known: Known) -> Changes {
+pub(super) fn remember(state: &State<'_>, followed: &Followed<'_>, known: Known<'_>) -> Changes {
     let (Event::Assumption(it), Some(lineage)) = (followed.own, followed.lineage()) else {
         return Changes::new();
     };
@@ -101,14 +103,19 @@ pub(super) fn remember(state: &State<'_>, followed: &Followed<'_>, known: Known)
     let mut changes = Changes::new();
     if let Some(session) = Session::issued(it, lineage) {
         let before = state.session(&id);
-        let session = before.as_ref().map_or(session.clone(), |before| before.renewed_by(&session));
+        let session = match &before {
+            Some(before) => before.renewed_by(&session),
+            None => session,
+        };
         if before.is_none_or(|before| *before != session) {
             changes.push(Change::Issued(id, Arc::new(session)));
         }
     }
-    let keys = lineage::awaited(it);
-    if it.call.granted() && !lineage.settled && !keys.is_empty() {
-        let Known { revision, found: Found { findings, surprise }, mode } = known;
+    let may_wait = it.call.granted() && !lineage.settled;
+    let keys = if may_wait { lineage::awaited(it) } else { Vec::new() };
+    if !keys.is_empty() {
+        let Known { revision, findings, surprise, mode } = known;
+        let (findings, surprise) = (findings.to_vec(), surprise.cloned());
         let learned = mode == Mode::Learn;
         let (call, lineage) = (it.clone(), lineage.clone());
         let waiter = Waiter { call, keys, lineage, revision, findings, surprise, learned };
@@ -147,8 +154,7 @@ pub fn advance(
 /// Applies changes; returns the calls that waited for them, or that rested on what was there
 /// before, the earliest first.
 fn woken_by(state: &mut State<'_>, changes: &Changes) -> BTreeSet<(Timestamp, CallId)> {
-    let mut keys = BTreeSet::new();
-    let mut own = BTreeSet::new();
+    let mut keys: Vec<CredentialKey> = Vec::new();
     for change in changes {
         match change {
             Change::Issued(id, session) => {
@@ -156,8 +162,9 @@ fn woken_by(state: &mut State<'_>, changes: &Changes) -> BTreeSet<(Timestamp, Ca
                 keys.extend(&session.keys);
                 // In a crowd nobody's place is known, and one more changes nothing.
                 let crowded = |key: &CredentialKey| state.count_under(key) > CROWD + 1;
-                session.set.filter(crowded).map(|key| keys.remove(&key));
-                own.insert(*id);
+                if let Some(crowd) = session.set.filter(crowded) {
+                    keys.retain(|key| *key != crowd);
+                }
             }
             Change::Told(_, place) => keys.extend(&place.keys),
             _ => {}
@@ -165,7 +172,9 @@ fn woken_by(state: &mut State<'_>, changes: &Changes) -> BTreeSet<(Timestamp, Ca
     }
     state.apply(changes);
     let waiting = keys.iter().flat_map(|key| state.waiting_under(key));
-    let others = waiting.filter(|id| !own.contains(id));
+    let is_own =
+        |id: &CallId| changes.iter().any(|it| matches!(it, Change::Issued(own, _) if own == id));
+    let others = waiting.filter(|id| !is_own(id));
     others.filter_map(|id| Some((state.waiter(&id)?.call.call.time, id))).collect()
 }
 
@@ -209,8 +218,8 @@ fn complete(
         changes.extend(completing_lessons(state, &waiter, it, lineage));
     }
     changes.extend(known_copy(state, it, revision, &all));
-    let found = Found { findings: all, surprise: waiter.surprise.clone() };
-    changes.extend(remember(state, &followed, Known { revision, found, mode }));
+    let (findings, surprise) = (all.as_slice(), waiter.surprise.as_ref());
+    changes.extend(remember(state, &followed, Known { revision, findings, surprise, mode }));
     let Judged { alert, repeat, findings, changes, .. } =
         decided.into_judged(event, Some(lineage), revision.max(1), true, changes);
     let alert_id = it.call.alert_id();
@@ -253,7 +262,7 @@ fn completing_lessons(
     let mut values = profile::of_role(it, Some(lineage));
     values.extend(profile::of_descent(it, Some(lineage), &behind));
     values.retain(|value| value.0 != Dimension::SessionName && !old.contains(value));
-    let mut changes = role_lesson(it, values);
+    let mut changes: Changes = role_lesson(it, values).into_iter().collect();
     let origin = behind.actor.filter(|actor| Some(actor) != it.call.principal.key().as_ref());
     if let (Some(caller), Some(role), None) = (origin, it.role(), &waiter.lineage.origin) {
         let values = vec![(Dimension::Role, role.as_str().into())];

@@ -26,7 +26,8 @@ pub(super) fn lessons(state: &State<'_>, event: &Event, lineage: Option<&Lineage
             let behind = around::behind(state, it, lineage);
             let mut values = profile::of_role(it, lineage);
             values.extend(profile::of_descent(it, lineage, &behind));
-            let mut changes = role_lesson(it, values);
+            let mut changes = Changes::with_capacity(6);
+            changes.extend(role_lesson(it, values));
             changes.extend(lessons_of_others(state, it, &behind));
             let values = profile::of_caller(it);
             changes.extend(key.map(|caller| Change::LearnCaller {
@@ -57,23 +58,23 @@ pub(super) fn lessons(state: &State<'_>, event: &Event, lineage: Option<&Lineage
 
 /// What a call teaches of others than its caller: of whoever began the chain that they take the
 /// role, and of those who come the same way from where they call.
-fn lessons_of_others(state: &State<'_>, it: &Assumption, behind: &Behind) -> Changes {
+fn lessons_of_others(
+    state: &State<'_>,
+    it: &Assumption,
+    behind: &Behind,
+) -> impl Iterator<Item = Change> {
     let time = it.call.time;
     let is_ours = it.call.principal.account.is_none_or(|account| state.is_ours(account));
     let circle = profile::circle(it, behind).filter(|_| is_ours);
     let circle = circle.zip(profile::block_of_circle(&it.call));
     let is_persons = behind.kind == CallerKind::Person && is_ours;
-    let place = (is_persons && profile::has_network_of_its_own(&it.call)).then(|| {
-        let block = it.call.address.block();
-        (profile::people(), (Dimension::NetworkBlock, block.as_str().into()))
-    });
+    let place = (is_persons && profile::has_network_of_its_own(&it.call))
+        .then(|| (profile::people(), (Dimension::NetworkBlock, it.call.block().to_text())));
     let actor =
         behind.actor.clone().filter(|actor| Some(actor) != it.call.principal.key().as_ref());
-    let role = it.role().map(|role| (Dimension::Role, role.as_str().into()));
+    let role = it.role().map(|role| (Dimension::Role, role.to_text()));
     let taught = actor.zip(role).into_iter().chain(circle).chain(place);
-    taught
-        .map(|(caller, value)| Change::LearnCaller { caller, values: vec![value], time })
-        .collect()
+    taught.map(move |(caller, value)| Change::LearnCaller { caller, values: vec![value], time })
 }
 
 /// What the fuller copy of a call teaches beside what the poorer copy did.
@@ -97,7 +98,7 @@ pub(super) fn completing_lessons(
     if is_session {
         values.extend(profile::of_descent(it, lineage, &behind));
     }
-    let mut changes = role_lesson(it, values);
+    let mut changes: Changes = role_lesson(it, values).into_iter().collect();
     let mut values = profile::of_caller(it);
     values.retain(|(dimension, _)| *dimension == Dimension::Mfa);
     let caller = it.call.principal.key().filter(|_| !values.is_empty());
@@ -105,11 +106,11 @@ pub(super) fn completing_lessons(
     changes
 }
 
-pub(super) fn role_lesson(it: &Assumption, values: Vec<Value>) -> Changes {
-    let Some(role) = it.role().cloned() else { return Changes::new() };
+pub(super) fn role_lesson(it: &Assumption, values: Vec<Value>) -> Option<Change> {
+    let role = it.role()?.clone();
     let class = it.call.principal.class(it.role_account());
     let id = it.role_id().cloned();
-    vec![Change::LearnRole { role, id, class, values, time: it.call.time }]
+    Some(Change::LearnRole { role, id, class, values, time: it.call.time })
 }
 
 /// The names that a person goes by: their own, and an address that begins with it. Any other
@@ -142,14 +143,16 @@ pub(super) fn name(state: &State<'_>, event: &Event) -> Option<Change> {
         && principal.id.is_some();
     let caller = principal.key().filter(|_| tells)?;
     let arn = match &principal.issuer {
-        Some(issuer) => Some(Text::clip(issuer.as_str())),
-        None => principal.arn.clone(),
+        Some(issuer) => Some(issuer.as_str()),
+        None => principal.arn.as_ref().map(Text::as_str),
     };
-    let label = Label { time: call.time, arn, name: principal.name.clone() };
     let known = state.caller(&caller);
     let known = known.as_ref().and_then(|caller| caller.label());
-    if known.is_some_and(|known| (&known.arn, &known.name) == (&label.arn, &label.name)) {
+    let is_same =
+        |known: &Label| known.arn.as_ref().map(Text::as_str) == arn && known.name == principal.name;
+    if known.is_some_and(is_same) {
         return None;
     }
+    let label = Label { time: call.time, arn: arn.map(Text::clip), name: principal.name.clone() };
     Some(Change::Name { caller, label })
 }

@@ -44,7 +44,7 @@ pub(super) fn entry(state: &State<'_>, it: &Assumption) -> Option<Entry> {
     if !it.call.granted() {
         return None;
     }
-    Entry::of(state.trust(&RoleKey::of(it.role()?)?)?.as_ref(), it)
+    Entry::of(state.trust(&RoleKey::of_assumption(it)?)?.as_ref(), it)
 }
 
 /// The event with what the grant itself proves: where every way in demands a second factor,
@@ -227,7 +227,7 @@ pub(super) fn changes(
 /// A grant tells the role's ARN, and whether the remembered policy can be what was in force.
 fn of_grant(state: &State<'_>, it: &Assumption) -> Changes {
     let mut changes = Changes::new();
-    let Some((arn, role)) = it.role().and_then(|arn| Some((arn, RoleKey::of(arn)?))) else {
+    let Some((arn, role)) = it.role().zip(RoleKey::of_assumption(it)) else {
         return changes;
     };
     let history = state.trust(&role);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Memo;
 use crate::id::{AccessKeyId, AccountId, RoleArn, UniqueId};
 use crate::text::{Text, inline};
 
@@ -89,6 +90,9 @@ pub struct Principal {
     pub credential: Credential,
     /// The service that made the call on the caller's behalf.
     pub invoked_by: Option<Text>,
+    /// What [`Principal::key`] has found.
+    #[serde(skip)]
+    pub(crate) known_key: Memo<Option<PrincipalKey>>,
 }
 
 impl Principal {
@@ -106,6 +110,7 @@ impl Principal {
             provider: None,
             credential: Credential::Unseen,
             invoked_by: None,
+            known_key: Memo::default(),
         }
     }
 
@@ -113,13 +118,24 @@ impl Principal {
     /// a call. `None` where the record names nobody.
     #[must_use]
     pub fn key(&self) -> Option<PrincipalKey> {
+        self.known_key.get_or(|| self.make_key()).clone()
+    }
+
+    fn make_key(&self) -> Option<PrincipalKey> {
         let name = || self.name.as_ref().map(Text::as_str);
         let provider = || self.provider.as_ref().map_or("", Text::as_str);
+        let of_account = |account: AccountId, rest: &str| {
+            let mut text = String::with_capacity("111122223333:".len() + rest.len());
+            account.push_to(&mut text);
+            text.push(':');
+            text.push_str(rest);
+            text
+        };
         let text = match (self.kind, self.account, &self.id) {
-            (PrincipalKind::Service, ..) => format!("service:{}", name()?),
-            (PrincipalKind::Saml, ..) => format!("saml:{}:{}", provider(), name()?),
+            (PrincipalKind::Service, ..) => ["service:", name()?].concat(),
+            (PrincipalKind::Saml, ..) => ["saml:", provider(), ":", name()?].concat(),
             (PrincipalKind::WebIdentity, ..) => {
-                format!("oidc:{}:{}", provider(), stable_subject(name()?))
+                ["oidc:", provider(), ":", stable_subject(name()?)].concat()
             }
             (PrincipalKind::IdentityCenter, account, _) => {
                 format!(
@@ -132,9 +148,9 @@ impl Principal {
             (PrincipalKind::FederatedUser, Some(account), _) => {
                 format!("federated:{account}:{}", name()?)
             }
-            (_, Some(account), Some(id)) => format!("{account}:{id}"),
+            (_, Some(account), Some(id)) => of_account(account, id.as_str()),
             (_, Some(account), None) => match &self.arn {
-                Some(arn) => format!("{account}:{}", arn.as_str()),
+                Some(arn) => of_account(account, arn.as_str()),
                 None => format!("account:{account}"),
             },
             (_, None, _) => return None,
@@ -226,7 +242,7 @@ impl PrincipalKey {
     /// The key of a circle: of all who come by one provider, or of all workloads together.
     #[must_use]
     pub fn of_circle(name: &str) -> Self {
-        Self(format!("circle:{name}").into())
+        Self(["circle:", name].concat().into())
     }
 
     /// Whether it is a role's, and so that of everybody who uses its sessions.
@@ -239,6 +255,12 @@ impl PrincipalKey {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The key as text that others may share.
+    #[must_use]
+    pub fn to_text(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 }
 

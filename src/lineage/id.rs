@@ -10,7 +10,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use super::{SKEW, Session};
-use crate::event::{Assumption, Credential, Principal, PrincipalKind, SignIn, SignInKind};
+use crate::event::{
+    Assumption, Call, Credential, EventKey, Principal, PrincipalKind, SignIn, SignInKind,
+};
 use crate::id::{AccessKeyId, AccountId, Address, RoleArn, UniqueId, hex};
 use crate::text::Text;
 
@@ -21,10 +23,16 @@ macro_rules! digest {
         pub struct $name([u8; 16]);
 
         impl $name {
-            fn of(parts: &[&str]) -> Self {
+            /// The digest of a kind of thing, a number and some texts. Each is written so that no
+            /// two lists of them are the same bytes, and so short that most are one block of
+            /// the hash.
+            fn of(kind: u8, number: u64, parts: &[&str]) -> Self {
                 let mut digest = Sha256::new();
+                digest.update([kind]);
+                digest.update(number.to_be_bytes());
                 for part in parts {
-                    digest.update((part.len() as u64).to_be_bytes());
+                    // Texts of a log are cut to far less than this can hold.
+                    digest.update(u16::try_from(part.len()).unwrap_or(u16::MAX).to_be_bytes());
                     digest.update(part);
                 }
                 let mut head = [0_u8; 16];
@@ -80,40 +88,56 @@ impl CallId {
     pub fn of_assumption(it: &Assumption) -> Self {
         let role = it.role().map_or("", RoleArn::as_str);
         let key = it.session.access_key_id.as_ref().map_or("", AccessKeyId::as_str);
-        Self::of(&["call", &it.call.alert_id(), role, key])
+        Self::of_record(b'c', &it.call, role, key)
     }
 
     /// A sign-in.
     #[must_use]
     pub fn of_sign_in(it: &SignIn) -> Self {
-        Self::of(&["sign-in", &it.call.alert_id()])
+        Self::of_record(b'i', &it.call, "", "")
+    }
+
+    /// What all copies of a call share or, where it has but one, the record.
+    fn of_record(kind: u8, call: &Call, role: &str, key: &str) -> Self {
+        match (&call.shared_id, &call.key) {
+            (Some(shared), _) => Self::of(kind, 0, &[shared.as_str(), role, key]),
+            (None, EventKey::Id(account, id)) => {
+                // Behind 0 and 2, which are those of the others.
+                let account = account.map_or(1, |it| it.number() + 3);
+                Self::of(kind, account, &[id.as_str(), role, key])
+            }
+            (None, EventKey::Digest(record)) => Self::of(kind, 2, &[&hex(record), role, key]),
+        }
     }
 }
 
 impl CredentialKey {
     fn access_key(account: AccountId, key: &AccessKeyId) -> Self {
-        Self::of(&["key", &account.to_string(), key.as_str()])
+        Self::of(b'k', account.number(), &[key.as_str()])
     }
 
     fn named(role: &UniqueId, name: &Text, created: Timestamp) -> Self {
-        let second = created.as_second().to_string();
-        Self::of(&["name", role.as_str(), name.as_str(), &second])
+        Self::of(b'n', second(created), &[role.as_str(), name.as_str()])
     }
 
     fn named_of_arn(role: &RoleArn, name: &Text, created: Timestamp) -> Self {
-        let second = created.as_second().to_string();
-        Self::of(&["arn", role.as_str(), name.as_str(), &second])
+        Self::of(b'a', second(created), &[role.as_str(), name.as_str()])
     }
 
     /// Whoever bears a session name at a role, at about a time.
     fn bearer(role: &UniqueId, name: &Text, bucket: i64) -> Self {
-        Self::of(&["bearer", role.as_str(), name.as_str(), &bucket.to_string()])
+        Self::of(b'b', bucket.cast_unsigned(), &[role.as_str(), name.as_str()])
     }
 
     /// A permission set of Identity Center in an account, at about a time.
     fn permission_set(account: AccountId, name: &str, bucket: i64) -> Self {
-        Self::of(&["permission set", &account.to_string(), name, &bucket.to_string()])
+        let account = account.to_string();
+        Self::of(b's', bucket.cast_unsigned(), &[&account, name])
     }
+}
+
+fn second(time: Timestamp) -> u64 {
+    time.as_second().cast_unsigned()
 }
 
 /// What is less than the skew of clocks apart lies in neighbouring buckets of time, so that a
@@ -248,22 +272,25 @@ pub fn told_by(it: &SignIn) -> Vec<CredentialKey> {
     }
 }
 
-/// Under what the session is found whose credentials a caller used: by its access key, and by
-/// its name.
-pub(super) fn used(principal: &Principal) -> (Option<CredentialKey>, Vec<CredentialKey>) {
-    let Credential::Temporary { key, created } = &principal.credential else {
-        return (None, Vec::new());
+/// Under what the session is found whose credentials a caller used: by its access key.
+pub(super) fn used_by_key(principal: &Principal) -> Option<CredentialKey> {
+    let Credential::Temporary { key, .. } = &principal.credential else { return None };
+    let (account, key) = principal.account.zip(key.as_ref())?;
+    Some(CredentialKey::access_key(account, key))
+}
+
+/// Under what it is found by its name. Each is made when it is asked for: most are not.
+pub(super) fn used_by_name(principal: &Principal) -> impl Iterator<Item = CredentialKey> {
+    let created = match &principal.credential {
+        Credential::Temporary { created, .. } => *created,
+        Credential::LongTerm(_) | Credential::Unseen => None,
     };
-    let by_key = principal.account.zip(key.as_ref());
-    let by_key = by_key.map(|(account, key)| CredentialKey::access_key(account, key));
-    let mut by_name = Vec::new();
-    if let (Some(created), Some(name)) = (created, &principal.session_name) {
-        let id = principal.id.as_ref().map(|id| CredentialKey::named(id, name, *created));
-        let arn = principal.issuer.as_ref();
-        let arn = arn.map(|arn| CredentialKey::named_of_arn(arn, name, *created));
-        by_name.extend(id.into_iter().chain(arn));
-    }
-    (by_key, by_name)
+    let named = created.zip(principal.session_name.as_ref());
+    let id = named.zip(principal.id.as_ref());
+    let arn = named.zip(principal.issuer.as_ref());
+    let id = id.into_iter().map(|((created, name), id)| CredentialKey::named(id, name, created));
+    let arn = arn.into_iter();
+    id.chain(arn.map(|((created, name), arn)| CredentialKey::named_of_arn(arn, name, created)))
 }
 
 /// Under what the session is looked up that made a call.
@@ -272,8 +299,8 @@ pub fn used_by(it: &Assumption) -> Vec<CredentialKey> {
     if it.call.principal.kind != PrincipalKind::Role {
         return Vec::new();
     }
-    let (by_key, by_name) = used(&it.call.principal);
-    by_key.into_iter().chain(by_name).collect()
+    let by_name = used_by_name(&it.call.principal);
+    used_by_key(&it.call.principal).into_iter().chain(by_name).collect()
 }
 
 /// Under what it is looked up where the person was who made a call, and who else may have been
@@ -287,8 +314,8 @@ pub fn places_of(it: &Assumption) -> Vec<CredentialKey> {
 /// Under what a call waits for the session that made it.
 #[must_use]
 pub fn awaited(it: &Assumption) -> Vec<CredentialKey> {
-    let (by_key, mut keys) = used(&it.call.principal);
-    keys.extend(by_key);
+    let mut keys: Vec<_> = used_by_name(&it.call.principal).collect();
+    keys.extend(used_by_key(&it.call.principal));
     let places = PlaceKeys::of(it);
     keys.extend(places.own);
     keys.extend(places.shared);

@@ -20,12 +20,11 @@ pub(super) enum Joined {
 
 /// Finds the session whose credentials made a call.
 pub(super) fn session(sessions: &dyn Sessions, call: &Call) -> Joined {
-    let (by_key, by_name) = id::used(&call.principal);
     let (key, created) = match &call.principal.credential {
         Credential::Temporary { key, created } => (key.as_ref(), *created),
         Credential::LongTerm(_) | Credential::Unseen => (None, None),
     };
-    if let Some(by_key) = by_key {
+    if let Some(by_key) = id::used_by_key(&call.principal) {
         let mut found = sessions.issued_under(&by_key);
         found.retain(|it| is_of_time(it, call.time, created) && id::agrees(it, &call.principal));
         nearest(&mut found, created);
@@ -33,8 +32,8 @@ pub(super) fn session(sessions: &dyn Sessions, call: &Call) -> Joined {
             return one(found).map_or(Joined::Nobody, Joined::ByKey);
         }
     }
-    for name in &by_name {
-        let mut found = sessions.issued_under(name);
+    for name in id::used_by_name(&call.principal) {
+        let mut found = sessions.issued_under(&name);
         found.retain(|it| is_before(it, call.time) && may_bear(it, key));
         if !found.is_empty() {
             return one(found).map_or(Joined::Nobody, Joined::ByName);

@@ -37,22 +37,21 @@ impl Ids {
     }
 }
 
-/// A bounded store.
+/// Things found by their call or by keys: what a batch has put, which is not kept for long enough
+/// to be bounded.
 #[derive(Debug, Clone)]
-pub struct Shelf<V> {
+pub struct Found<V> {
     entries: Map<CallId, Arc<V>>,
     index: Map<CredentialKey, Ids>,
-    order: BTreeSet<(Timestamp, CallId)>,
-    weight: usize,
 }
 
-impl<V> Default for Shelf<V> {
+impl<V> Default for Found<V> {
     fn default() -> Self {
-        Self { entries: Map::default(), index: Map::default(), order: BTreeSet::new(), weight: 0 }
+        Self { entries: Map::default(), index: Map::default() }
     }
 }
 
-impl<V: Perishable> Shelf<V> {
+impl<V: Perishable> Found<V> {
     /// What is kept of a call.
     #[must_use]
     pub fn get(&self, id: &CallId) -> Option<&Arc<V>> {
@@ -65,14 +64,9 @@ impl<V: Perishable> Shelf<V> {
         self.index.get(key).map_or(&[], Ids::as_slice)
     }
 
-    /// What is found under a key, call by call.
-    pub fn found(&self, key: &CredentialKey) -> impl Iterator<Item = (CallId, &Arc<V>)> {
-        self.under(key).iter().filter_map(|id| Some((*id, self.entries.get(id)?)))
-    }
-
-    /// Keeps `value` for a call, instead of what was kept.
-    pub fn put(&mut self, id: CallId, value: Arc<V>) {
-        self.remove(&id);
+    /// Keeps `value` for a call; returns what was kept.
+    pub fn put(&mut self, id: CallId, value: Arc<V>) -> Option<Arc<V>> {
+        let before = self.remove(&id);
         for key in value.keys() {
             self.index
                 .entry(*key)
@@ -82,16 +76,13 @@ impl<V: Perishable> Shelf<V> {
                 })
                 .or_insert(Ids::One(id));
         }
-        self.order.insert((value.until(), id));
-        self.weight += value.weight();
         self.entries.insert(id, value);
+        before
     }
 
     /// Forgets a call.
     pub fn remove(&mut self, id: &CallId) -> Option<Arc<V>> {
         let value = self.entries.remove(id)?;
-        self.order.remove(&(value.until(), *id));
-        self.weight -= value.weight();
         for key in value.keys() {
             let Some(ids) = self.index.get_mut(key) else { continue };
             if let Ids::Many(all) = ids {
@@ -104,6 +95,69 @@ impl<V: Perishable> Shelf<V> {
                 _ => {}
             }
         }
+        Some(value)
+    }
+
+    /// All of them, in the order in which a shelf gives them up.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<(CallId, Arc<V>)> {
+        let entries = self.entries.iter();
+        let mut all: Vec<_> = entries.map(|(id, value)| (*id, Arc::clone(value))).collect();
+        all.sort_by_cached_key(|(id, value)| (value.until(), *id));
+        all
+    }
+}
+
+/// A bounded store.
+#[derive(Debug, Clone)]
+pub struct Shelf<V> {
+    kept: Found<V>,
+    order: BTreeSet<(Timestamp, CallId)>,
+    weight: usize,
+}
+
+impl<V> Default for Shelf<V> {
+    fn default() -> Self {
+        Self { kept: Found::default(), order: BTreeSet::new(), weight: 0 }
+    }
+}
+
+impl<V: Perishable> Shelf<V> {
+    /// What is kept of a call.
+    #[must_use]
+    pub fn get(&self, id: &CallId) -> Option<&Arc<V>> {
+        self.kept.get(id)
+    }
+
+    /// The calls found under a key.
+    #[must_use]
+    pub fn under(&self, key: &CredentialKey) -> &[CallId] {
+        self.kept.under(key)
+    }
+
+    /// What is found under a key, call by call.
+    pub fn found(&self, key: &CredentialKey) -> impl Iterator<Item = (CallId, &Arc<V>)> {
+        self.under(key).iter().filter_map(|id| Some((*id, self.get(id)?)))
+    }
+
+    /// Keeps `value` for a call, instead of what was kept.
+    pub fn put(&mut self, id: CallId, value: Arc<V>) {
+        let until = value.until();
+        self.order.insert((until, id));
+        self.weight += value.weight();
+        if let Some(before) = self.kept.put(id, value) {
+            self.weight -= before.weight();
+            if before.until() != until {
+                self.order.remove(&(before.until(), id));
+            }
+        }
+    }
+
+    /// Forgets a call.
+    pub fn remove(&mut self, id: &CallId) -> Option<Arc<V>> {
+        let value = self.kept.remove(id)?;
+        self.order.remove(&(value.until(), *id));
+        self.weight -= value.weight();
         Some(value)
     }
 
@@ -140,13 +194,13 @@ impl<V: Perishable> Shelf<V> {
     /// How many are kept.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.kept.entries.len()
     }
 
     /// Whether none is kept.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.kept.entries.is_empty()
     }
 
     /// All of them, in the order in which they go.
@@ -195,7 +249,7 @@ mod tests {
         assert_eq!((shelf.len(), shelf.order.len()), (10, 10));
         assert!(shelf.get(&digest(3)).is_some(), "the one that is kept longest");
         assert_eq!(shelf.evict(0), 10);
-        assert!(shelf.is_empty() && shelf.index.is_empty() && shelf.order.is_empty());
+        assert!(shelf.is_empty() && shelf.kept.index.is_empty() && shelf.order.is_empty());
         assert_eq!(shelf.weight(), 0);
     }
 }

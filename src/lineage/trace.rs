@@ -143,7 +143,12 @@ fn own_link(it: &Assumption, depth: u32) -> Arc<Link> {
 }
 
 fn address(address: &Address) -> Option<Text> {
-    Some(Text::clip(&address.to_text())).filter(|it| !it.as_str().is_empty())
+    match address {
+        Address::Ip(ip) => Some(Text::clip(&ip.to_string())),
+        Address::Service(text) | Address::Text(text) => {
+            Some(text.clone()).filter(|it| !it.as_str().is_empty())
+        }
+    }
 }
 
 /// The caller is no session of a role: the chain begins here.

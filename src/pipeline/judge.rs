@@ -51,7 +51,8 @@ pub(super) fn judge_all<M: Remember>(
     let mut judged: Vec<JudgedUnit> = Vec::with_capacity(units.len());
     for unit in units {
         let (lost, more_lost) = (unit.lost.to_vec(), unit.more_lost);
-        judged.push(JudgedUnit { verdicts: Vec::new(), lost, more_lost });
+        let verdicts = Vec::with_capacity(unit.events.len());
+        judged.push(JudgedUnit { verdicts, lost, more_lost });
         for (at, event) in unit.events.iter().enumerate() {
             let verdict = catch_unwind(AssertUnwindSafe(|| decide(&mut state, event))).ok();
             if verdict.is_none() {

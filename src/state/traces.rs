@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::Assumption;
 use crate::finding::Finding;
 use crate::lineage::{
-    CallId, CredentialKey, LATENESS, Lineage, Perishable, Place, SKEW, Session, Shelf,
+    CallId, CredentialKey, Found, LATENESS, Lineage, Perishable, Place, SKEW, Session, Shelf,
 };
 use crate::map::Set;
 use crate::surprise::Surprise;
@@ -147,13 +147,13 @@ impl Clock {
 /// What a batch has changed of one kind.
 #[derive(Debug, Clone)]
 struct Layer<V> {
-    put: Shelf<V>,
+    put: Found<V>,
     removed: Set<CallId>,
 }
 
 impl<V> Default for Layer<V> {
     fn default() -> Self {
-        Self { put: Shelf::default(), removed: Set::default() }
+        Self { put: Found::default(), removed: Set::default() }
     }
 }
 
@@ -244,7 +244,7 @@ pub(super) struct View<'a> {
 
 impl View<'_> {
     pub(super) fn count(&self, key: &CredentialKey) -> usize {
-        let [new, old] = [&self.changes.sessions.put, &self.memory.sessions];
+        let (new, old) = (&self.changes.sessions.put, &self.memory.sessions);
         new.under(key).len() + old.under(key).len()
     }
 

@@ -211,7 +211,7 @@ impl Weighing<'_> {
         if !profile::has_network_of_its_own(call) {
             return;
         }
-        let (block, network) = (call.address.block(), call.address.network());
+        let (block, network) = (call.block(), call.network());
         let seen = |dimension, value: &str| {
             self.caller().is_some_and(|it| it.seen(dimension, value).is_some())
         };
@@ -334,12 +334,9 @@ impl Weighing<'_> {
     /// for the first time it is something that it does not look like the ones before.
     fn soft(&mut self, is_new_pair: bool) {
         const MOST: f64 = 5.0;
-        let values = profile::of_role(self.it, None);
+        let values = profile::of_names(self.it);
         let days = self.known.role.turnover_of_all(Dimension::Principal).value_days;
         for (dimension, value) in values {
-            if !matches!(dimension, Dimension::SessionName | Dimension::UserAgent) {
-                continue;
-            }
             let table = self.known.role.habits(self.class).and_then(|it| it.table(dimension));
             if table.is_some_and(|it| it.get(&value).is_some()) {
                 continue;

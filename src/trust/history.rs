@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::TrustPolicy;
-use crate::event::{PrincipalKey, TrustChange};
+use crate::event::{Assumption, PrincipalKey, TrustChange};
 use crate::id::{AccountId, RoleArn, UniqueId};
 use crate::severity::Severity;
 use crate::text::{Text, escape_controls};
@@ -32,14 +32,29 @@ impl RoleKey {
     /// The key of a role.
     #[must_use]
     pub fn new(account: AccountId, name: &str) -> Self {
-        let name = if name.is_ascii() { name.to_ascii_lowercase() } else { name.to_lowercase() };
-        Self(format!("{account}/{name}").into())
+        let mut text = String::with_capacity("111122223333/".len() + name.len());
+        account.push_to(&mut text);
+        text.push('/');
+        if name.is_ascii() {
+            text.push_str(name);
+            text.make_ascii_lowercase();
+        } else {
+            text.push_str(&name.to_lowercase());
+        }
+        Self(text.into())
     }
 
     /// The key of a role by its ARN.
     #[must_use]
     pub fn of(arn: &RoleArn) -> Option<Self> {
         Some(Self::new(arn.account()?, arn.name()))
+    }
+
+    /// The key of the role that was asked for.
+    #[must_use]
+    pub fn of_assumption(it: &Assumption) -> Option<Self> {
+        let made = it.made.role_key.get_or(|| Some(Self::of(it.role()?)?.0));
+        made.clone().map(Self)
     }
 
     /// The key of the role whose trust was changed. What is written of a role that the record
