@@ -5,7 +5,7 @@
 //! Nothing is timed before the results were compared with a plain reading of all records.
 //!
 //! With arguments it measures one thing more: `-- roles 100000` the cost and the memory of that
-//! many roles, `-- instructions` the two ratios under valgrind, `-- memory` the peaks.
+//! many roles, `-- baselines 100000` what the baselines of so many weigh alone, `-- instructions` the two ratios under valgrind, `-- memory` the peaks.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,6 +13,7 @@
     clippy::panic,
     clippy::print_stdout,
     clippy::cast_precision_loss,
+    clippy::indexing_slicing,
     reason = "a measurement may fail loudly"
 )]
 
@@ -23,10 +24,14 @@ mod support {
 }
 
 use std::path::Path;
+use std::sync::Arc;
 
+use rolewatch::baseline::{Dimension, RoleBaseline};
+use rolewatch::event::CallerClass;
+use rolewatch::id::UniqueId;
 use support::corpus::Corpus;
 use support::measure::{Ratio, in_turns, instructions, peak_of, resident};
-use support::work::{Judge, Logs, inflate, oracle, replay, stream};
+use support::work::{BATCH, Judge, Logs, inflate, oracle, replay, stream};
 
 /// Logs as they lie in a trail's bucket: so many files of so many records.
 const FILES: (usize, usize) = (160, 500);
@@ -40,6 +45,7 @@ fn main() {
     match words.as_slice() {
         [] => table(),
         ["roles", counts @ ..] => counts.iter().for_each(|it| roles(it.parse().expect("a number"))),
+        ["baselines", count] => baselines(count.parse().expect("a number")),
         ["instructions"] => count_instructions(),
         ["memory"] => memory(),
         ["once", what, folder, passes] => once(what, Path::new(folder), passes.parse().unwrap()),
@@ -95,17 +101,59 @@ fn roles(count: usize) {
     let before = resident();
     // Three callers and eight networks are drawn for each role.
     for _ in 0..8 {
-        for role in (0..count).collect::<Vec<_>>().chunks(1_000) {
+        for role in (0..count).collect::<Vec<_>>().chunks(BATCH) {
             judge.batch(role.iter().map(|role| corpus.assumption_of(*role)));
         }
     }
     let weight = resident().saturating_sub(before) / count as u64;
     judge.nanoseconds = Some(0.0);
-    for _ in 0..20 {
-        judge.batch((0..1_000).map(|_| corpus.assumption()));
+    for _ in 0..80 {
+        judge.batch((0..BATCH).map(|_| corpus.assumption()));
     }
     let each = judge.nanoseconds.unwrap_or_default() / 20_000.0 / 1_000.0;
     println!("| {count} roles | {each:.1} µs per assumption, {weight} bytes per role |");
+}
+
+/// What the baseline of a role weighs by itself that three principals of one account take from
+/// eight networks, under names of two shapes: of these values alone, and of all that such calls
+/// teach.
+fn baselines(count: usize) {
+    for all in [false, true] {
+        let before = resident();
+        let roles: Vec<Arc<RoleBaseline>> =
+            (0..count).map(|role| Arc::new(baseline(role, all))).collect();
+        let weight = resident().saturating_sub(before) / count as u64;
+        let what = if all { "all that its calls teach" } else { "these values alone" };
+        println!("| {count} baselines, {what} | {weight} bytes each |");
+        drop(roles);
+    }
+}
+
+fn baseline(role: usize, all: bool) -> RoleBaseline {
+    let id: UniqueId = format!("AROAEXAMPLE{role:010}").parse().expect("an id");
+    let mut baseline = RoleBaseline::default();
+    for call in 0..24_usize {
+        let principal = format!("111122223333:AIDAEXAMPLE{role:07}{}", call % 3);
+        let mut values = vec![
+            (Dimension::Principal, principal.into()),
+            (Dimension::Account, "111122223333".into()),
+            (Dimension::Network, format!("198.51.{}.0/24", role % 200 + call % 8).into()),
+            (Dimension::SessionName, ["i-<n>", "botocore-session-<n>"][call % 2].into()),
+        ];
+        if all {
+            values.extend([
+                (Dimension::NetworkBlock, "198.51.0.0/16".into()),
+                (Dimension::Mfa, "absent".into()),
+                (Dimension::Depth, "1".into()),
+                (Dimension::Kind, "person".into()),
+                (Dimension::UserAgent, ["aws-cli", "boto3"][call % 2].into()),
+            ]);
+        }
+        let day = jiff::SignedDuration::from_hours(24 * call as i64);
+        let time = jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(500_000) + day;
+        baseline.learn(Some(&id), CallerClass::Person, &values, time);
+    }
+    baseline
 }
 
 /// Instructions are the same on a busy machine. What is counted is the second of two passes.

@@ -121,7 +121,7 @@ pub fn replay(logs: &Logs) {
         .expect("room for temporary files");
     assert!(inputs.files.problems.is_empty());
     loop {
-        let batch = inputs.events.take_batch(1_000).expect("what was set aside");
+        let batch = inputs.events.take_batch(BATCH).expect("what was set aside");
         if batch.is_empty() {
             break;
         }
@@ -140,6 +140,9 @@ impl Alerts for Discard {
         Ok(())
     }
 }
+
+/// Events that a replay judges at a time.
+pub const BATCH: usize = 250;
 
 /// A pipeline whose alerts go nowhere.
 #[derive(Default)]

@@ -17,7 +17,7 @@ use crate::text::plural;
 
 /// Events judged in one transaction. Large enough to spare the memory, small enough that
 /// alerts come while a long replay runs.
-const BATCH: usize = 1_000;
+const BATCH: usize = 250;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
