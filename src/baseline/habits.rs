@@ -25,16 +25,33 @@ pub struct Habits {
     evicted: Option<Box<SmallMap<Dimension, Evicted>>>,
 }
 
-/// One value.
+/// One value, in 32 bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Kept {
-    /// Where its text ends, and that of the next one begins.
-    end: u32,
-    pub(super) seen: Packed,
+    /// Where its text ends, and that of the next one begins. Three bytes leave one for the
+    /// dimension and are enough for a thousand values of sixteen thousand bytes each.
+    end: [u8; 3],
     dimension: Dimension,
+    pub(super) seen: Packed,
+}
+
+impl Kept {
+    fn end(&self) -> usize {
+        let [low, middle, high] = self.end;
+        usize::from(low) | usize::from(middle) << 8 | usize::from(high) << 16
+    }
+
+    fn ending_at(self, end: usize) -> Self {
+        let [low, middle, high, ..] = end.to_le_bytes();
+        Self { end: [low, middle, high], ..self }
+    }
 }
 
 impl Habits {
+    /// Bytes of text that the ends of values can tell: several times what a log can teach, and
+    /// less than a file that was made by hand may hold.
+    const MOST_TEXT: usize = 0xff_ffff;
+
     /// The values of one dimension.
     #[must_use]
     pub fn table(&self, dimension: Dimension) -> Option<Table<'_>> {
@@ -107,13 +124,18 @@ impl Habits {
                     kept.seen.again(time);
                 }
             }
-            Err(at) => {
+            Err(at) if self.has_room(value) => {
                 self.insert(at, dimension, value, Packed::once(time));
                 if range.len() >= Table::CAPACITY {
                     self.evict(range.start..range.end + 1, time);
                 }
             }
+            Err(_) => {}
         }
+    }
+
+    fn has_room(&self, value: &str) -> bool {
+        self.text.len() + value.len() <= Self::MOST_TEXT
     }
 
     /// Drops the value that was not seen for longest, and counts it.
@@ -137,10 +159,10 @@ impl Habits {
             self.text.reserve_exact(value.len() + 24);
         }
         self.text.insert_str(start, value);
-        let kept = Kept { end: offset(start), seen, dimension };
-        self.kept.insert(at, kept);
+        let kept = Kept { end: [0; 3], dimension, seen };
+        self.kept.insert(at, kept.ending_at(start));
         for kept in self.kept.iter_mut().skip(at) {
-            kept.end = kept.end.saturating_add(offset(value.len()));
+            *kept = kept.ending_at(kept.end() + value.len());
         }
     }
 
@@ -149,7 +171,7 @@ impl Habits {
         self.text.replace_range(start..end, "");
         self.kept.remove(at);
         for kept in self.kept.iter_mut().skip(at) {
-            kept.end = kept.end.saturating_sub(offset(end - start));
+            *kept = kept.ending_at(kept.end().saturating_sub(end - start));
         }
     }
 
@@ -210,10 +232,12 @@ impl Habits {
         habits.kept.reserve_exact(count);
         for (dimension, table) in tables.iter() {
             for (value, seen) in table.values() {
+                if !habits.has_room(value) {
+                    continue;
+                }
                 habits.text.push_str(value);
-                let end = offset(habits.text.len());
-                let seen = Packed::of(*seen);
-                habits.kept.push(Kept { end, seen, dimension: *dimension });
+                let kept = Kept { end: [0; 3], dimension: *dimension, seen: Packed::of(*seen) };
+                habits.kept.push(kept.ending_at(habits.text.len()));
             }
             if let Some(evicted) = table.evicted {
                 habits.evicted.get_or_insert_default().insert(*dimension, evicted);
@@ -231,13 +255,7 @@ pub(super) fn text_of<'a>(kept: &[Kept], text: &'a str, at: usize) -> &'a str {
 
 fn start(kept: &[Kept], at: usize) -> usize {
     let before = at.checked_sub(1).and_then(|before| kept.get(before));
-    before.map_or(0, |it| it.end as usize)
-}
-
-/// The texts of all values together are far from four gigabytes: values are counted, and each is
-/// bounded.
-fn offset(length: usize) -> u32 {
-    u32::try_from(length).unwrap_or(u32::MAX)
+    before.map_or(0, Kept::end)
 }
 
 impl Serialize for Habits {
