@@ -150,7 +150,6 @@ pub fn subject(it: &Assumption, lineage: Option<&Lineage>) -> Option<Value> {
 }
 
 /// What is known of a call's descent, for its role's baseline.
-#[must_use]
 pub fn of_descent(
     it: &Assumption,
     lineage: Option<&Lineage>,
@@ -224,7 +223,6 @@ fn soft(it: &Assumption) -> impl Iterator<Item = Value> {
 }
 
 /// Of those the ones that are names: of the software, and of the session.
-#[must_use]
 pub fn of_names(it: &Assumption) -> impl Iterator<Item = Value> {
     let call = &it.call;
     let [agent, shape] = it.made.names.get_or(|| {

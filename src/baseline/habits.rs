@@ -21,7 +21,6 @@ pub struct Habits {
     /// The texts of the values, one behind the other, in their order.
     text: String,
     /// Few tables ever have to evict.
-    #[expect(clippy::box_collection, reason = "rare, and it keeps the common case small")]
     evicted: Option<Box<SmallMap<Dimension, Evicted>>>,
 }
 
