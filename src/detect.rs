@@ -22,7 +22,7 @@ use crate::surprise::{Surprise, is_person};
 use crate::text::Text;
 
 use around::surprise;
-use fold::{FoldState, fold_key, subject};
+use fold::{FoldState, fold_key, story_key, subject};
 use follow::{Followed, Known};
 pub use follow::{advance, trace_of};
 use teach::{completing_lessons, lessons, name, refusal};
@@ -185,7 +185,7 @@ fn copy(
         return nothing;
     }
     let News { all, is_news } = News::of(&first.findings, found.findings);
-    let again = Found { findings: all.clone(), surprise: found.surprise };
+    let again = Found { findings: all.clone(), ..found };
     let decided = match is_news {
         // What was sent of this copy says that it is the first revision, as the other one does.
         true if first.crossed && first.revision > 0 => Decision::again(state, event, again),
@@ -200,7 +200,8 @@ fn copy(
         });
     }
     let revision = first.revision + u32::from(decided.is_sent());
-    let found = Found { findings: all.clone(), surprise: first.surprise.clone() };
+    let found =
+        Found { findings: all.clone(), surprise: first.surprise.clone(), ..Found::default() };
     changes.extend(follow::remember(state, followed, Known { revision, found, mode }));
     changes.push(Change::SawCopy {
         shared_id: shared_id.clone(),
@@ -270,43 +271,65 @@ impl Judged {
 /// What is done about the findings on one call.
 struct Decision {
     found: Found,
-    /// Subject, kind, severity and what to do; absent without findings.
-    fold: Option<(Subject, FoldKey, Severity, Repeat)>,
+    /// What is remembered of the alert, and where; empty without findings.
+    folds: Vec<Kept>,
+    /// Whether it is more of what was told before, and worth no more than a low alert.
+    is_told: bool,
     teaches: bool,
+}
+
+/// An alert among those of its kind.
+#[derive(Debug, Clone)]
+struct Kept {
+    subject: Subject,
+    key: FoldKey,
+    /// How urgent it would be if it came for the first time.
+    severity: Severity,
+    repeat: Repeat,
 }
 
 impl Decision {
     fn of(state: &State<'_>, event: &Event, found: Found) -> Self {
         let time = event.call().time;
         let Some(severity) = worst(&found.findings) else {
-            return Self { found, fold: None, teaches: true };
+            return Self { found, folds: Vec::new(), is_told: false, teaches: true };
+        };
+        let adoptable = found.findings.iter().all(|it| it.ground == Ground::Habit);
+        let kept = |subject: Subject, key: FoldKey| {
+            let first = Repeat::Send { repeats: 0, event_ids: Vec::new() };
+            let fold_state = FoldState::of(state, &subject);
+            let folds = fold_state.folds();
+            let repeat = folds.map_or(first, |it| it.judge(&key, severity, time, adoptable));
+            Kept { subject, key, severity, repeat }
         };
         let subject = subject(event, &found.findings);
-        let key = fold_key(state, event, &found.findings);
-        let fold_state = FoldState::of(state, &subject);
-        let adoptable = found.findings.iter().all(|it| it.ground == Ground::Habit);
-        let first = Repeat::Send { repeats: 0, event_ids: Vec::new() };
-        let repeat =
-            fold_state.folds().map_or(first, |folds| folds.judge(&key, severity, time, adoptable));
-        let normal = matches!(repeat, Repeat::Adopt { .. } | Repeat::Normal);
-        Self { found, fold: Some((subject, key, severity, repeat)), teaches: normal }
+        let own = kept(subject, fold_key(state, event, &found.findings));
+        let story = story_key(state, event, &found.findings).filter(|_| adoptable);
+        let story = story.map(|(caller, key)| kept(Subject::Caller(caller), key));
+        let is_told = |it: &Kept| matches!(it.repeat, Repeat::Count | Repeat::Normal);
+        let is_told =
+            matches!(own.repeat, Repeat::Remind { .. }) || story.as_ref().is_some_and(is_told);
+        let teaches = matches!(own.repeat, Repeat::Adopt { .. } | Repeat::Normal);
+        Self { found, folds: std::iter::once(own).chain(story).collect(), is_told, teaches }
     }
 
     /// What was found before is told once more, for what was told about it was not right.
     fn again(state: &State<'_>, event: &Event, found: Found) -> Self {
-        let decided = Self::of(state, event, found);
+        let mut decided = Self::of(state, event, found);
         let send = Repeat::Send { repeats: 0, event_ids: Vec::new() };
-        let fold = decided.fold.map(|(subject, key, severity, _)| (subject, key, severity, send));
-        Self { found: decided.found, fold, teaches: false }
+        decided.folds.truncate(1);
+        decided.folds.iter_mut().for_each(|it| it.repeat = send.clone());
+        Self { is_told: false, teaches: false, ..decided }
     }
 
     /// What was found is known already.
     fn nothing(found: Found) -> Self {
-        Self { found, fold: None, teaches: false }
+        Self { found, folds: Vec::new(), is_told: false, teaches: false }
     }
 
     fn is_sent(&self) -> bool {
-        matches!(self.fold, Some((.., Repeat::Send { .. } | Repeat::Adopt { .. })))
+        let own = self.folds.first().map(|it| &it.repeat);
+        own.is_some_and(|it| !matches!(it, Repeat::Count | Repeat::Normal))
     }
 
     fn into_judged(
@@ -317,13 +340,13 @@ impl Decision {
         joined: bool,
         mut changes: Changes,
     ) -> Judged {
-        let Found { findings, surprise } = self.found;
-        let Some((subject, key, severity, repeat)) = self.fold else {
+        let Found { findings, surprise, floor } = self.found;
+        let Some(own) = self.folds.first() else {
             return Judged { findings, surprise, ..Judged::silent(joined, changes) };
         };
         let call = event.call();
-        let message = match repeat.clone() {
-            Repeat::Send { repeats, event_ids } => {
+        let message = match own.repeat.clone() {
+            Repeat::Send { repeats, event_ids } | Repeat::Remind { repeats, event_ids } => {
                 Some(Message { revision, repeats, event_ids, becomes_normal: false })
             }
             Repeat::Adopt { repeats, event_ids } => {
@@ -331,11 +354,19 @@ impl Decision {
             }
             Repeat::Count | Repeat::Normal => None,
         };
-        let is_repeat = repeat == Repeat::Count;
-        let event_id = call.event_id().cloned();
-        changes.push(Change::Fold { subject, key, severity, time: call.time, event_id, repeat });
+        let is_repeat = own.repeat == Repeat::Count;
+        let (time, event_id) = (call.time, call.event_id().cloned());
+        changes.extend(self.folds.into_iter().map(|it| {
+            let Kept { subject, key, severity, repeat } = it;
+            Change::Fold { subject, key, severity, time, event_id: event_id.clone(), repeat }
+        }));
         let bits = surprise.as_ref().map(Surprise::total);
-        let alert = message.and_then(|message| Alert::new(event, findings.clone(), bits, message));
+        let mut told = findings.clone();
+        if self.is_told {
+            let floor = floor.unwrap_or(Severity::Low);
+            told.iter_mut().for_each(|it| it.severity = it.severity.min(floor));
+        }
+        let alert = message.and_then(|message| Alert::new(event, told, bits, message));
         let alert = alert.map(|alert| Box::new(alert.with_chain(lineage)));
         Judged { joined, alert, repeat: is_repeat, findings, surprise, changes, late: Vec::new() }
     }
@@ -347,6 +378,8 @@ struct Found {
     findings: Vec<Finding>,
     /// How unlike the role's baseline the call is; absent where none was used.
     surprise: Option<Surprise>,
+    /// The severity that is declared for the role: nothing about it is told as less.
+    floor: Option<Severity>,
 }
 
 /// What is normal for the role that an event is about, and for its caller.
@@ -433,7 +466,7 @@ fn find(
         findings.iter_mut().for_each(|finding| finding.severity = finding.severity.max(floor));
     }
     rules::sort(&mut findings);
-    Found { findings, surprise }
+    Found { findings, surprise, floor: expected.severity }
 }
 
 /// Whether the session bears the name of a person who is not the caller. A person of the same

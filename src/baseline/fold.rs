@@ -63,6 +63,13 @@ pub enum Repeat {
         /// Their event ids.
         event_ids: Vec<EventId>,
     },
+    /// A day has passed: tell it once more, and as what is known already.
+    Remind {
+        /// Repeats since the last message.
+        repeats: u64,
+        /// Their event ids.
+        event_ids: Vec<EventId>,
+    },
     /// Count it.
     Count,
     /// Send it once more: it came often enough, and is normal from now on.
@@ -88,7 +95,11 @@ impl Fold {
             true if self.adopted || is_quiet => Repeat::Normal,
             true => Repeat::Adopt { repeats, event_ids },
             false if !is_quiet && time.duration_since(self.sent) >= REMIND_AFTER => {
-                Repeat::Send { repeats, event_ids }
+                // A habit that is worth a look was looked at. What is urgent stays so.
+                match adoptable && severity == Severity::Medium {
+                    true => Repeat::Remind { repeats, event_ids },
+                    false => Repeat::Send { repeats, event_ids },
+                }
             }
             false => Repeat::Count,
         }
@@ -191,6 +202,11 @@ impl Folds {
                 fold.repeats = 0;
                 fold.event_ids.clear();
                 fold.adopted |= matches!(repeat, Repeat::Adopt { .. });
+            }
+            Repeat::Remind { .. } => {
+                fold.sent = fold.sent.max(time);
+                fold.repeats = 0;
+                fold.event_ids.clear();
             }
             Repeat::Count => {
                 fold.repeats += 1;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::alert::is_about_caller;
 use crate::baseline::{Caller, Dimension, FoldKey, Folds, Habits, RoleBaseline};
-use crate::event::{Event, ExternalIdUse};
+use crate::event::{Event, ExternalIdUse, PrincipalKey};
 use crate::finding::{Finding, worst};
 use crate::lineage;
 use crate::profile;
@@ -50,6 +50,26 @@ pub(super) fn subject(event: &Event, findings: &[Finding]) -> Subject {
 /// The kind of an alert: who, which rules, and the evidence in which a second attacker would
 /// differ from the first.
 pub(super) fn fold_key(state: &State<'_>, event: &Event, findings: &[Finding]) -> FoldKey {
+    FoldKey::of(telling(state, event, findings).iter().map(String::as_str))
+}
+
+/// What an alert on a role has in common with alerts on roles of the same name in other accounts:
+/// it is kept with the caller who goes from one to the next.
+pub(super) fn story_key(
+    state: &State<'_>,
+    event: &Event,
+    findings: &[Finding],
+) -> Option<(PrincipalKey, FoldKey)> {
+    let Event::Assumption(it) = event else { return None };
+    let role = it.role().filter(|_| it.call.granted() && worst(findings) > Some(Severity::Low))?;
+    let caller = it.call.principal.key()?;
+    let telling = telling(state, event, findings);
+    let parts = ["story", role.name()].into_iter().chain(telling.iter().map(String::as_str));
+    Some((caller, FoldKey::of(parts)))
+}
+
+/// What tells one kind of alert from another.
+fn telling(state: &State<'_>, event: &Event, findings: &[Finding]) -> Vec<String> {
     let call = event.call();
     let principal = call.principal.key_or_unnamed();
     // Of root it is not the network but the person that tells one administrator from another.
@@ -64,7 +84,7 @@ pub(super) fn fold_key(state: &State<'_>, event: &Event, findings: &[Finding]) -
     // What is told beside an urgent finding does not make another kind of it.
     let floor = worst(findings).map_or(Severity::Low, |worst| worst.min(Severity::Medium));
     let telling = findings.iter().filter(|finding| finding.severity >= floor);
-    let mut rules: Vec<&str> = telling.map(|finding| &*finding.rule).collect();
+    let mut rules: Vec<String> = telling.map(|finding| finding.rule.to_string()).collect();
     rules.sort_unstable();
     let external_id = match event {
         Event::Assumption(it) => match it.external_id {
@@ -75,10 +95,17 @@ pub(super) fn fold_key(state: &State<'_>, event: &Event, findings: &[Finding]) -
         Event::TrustChange(_) | Event::SignIn(_) => String::new(),
     };
     let granted = if call.granted() { "granted" } else { "refused" };
-    let borrowed = borrowed.unwrap_or_default();
-    let opened = opened(event, findings);
-    let fixed = [principal.as_str(), &network, &external_id, borrowed, call.name, granted, &opened];
-    FoldKey::of(fixed.into_iter().chain(rules))
+    let mut told = vec![
+        principal.as_str().to_owned(),
+        network,
+        external_id,
+        borrowed.unwrap_or_default().to_owned(),
+        call.name.to_owned(),
+        granted.to_owned(),
+        opened(event, findings),
+    ];
+    told.append(&mut rules);
+    told
 }
 
 /// The role whose trust was changed, and what was found: another role, or another door, is

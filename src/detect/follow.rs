@@ -108,7 +108,7 @@ pub(super) fn remember(state: &State<'_>, followed: &Followed<'_>, known: Known)
     }
     let keys = lineage::awaited(it);
     if it.call.granted() && !lineage.settled && !keys.is_empty() {
-        let Known { revision, found: Found { findings, surprise }, mode } = known;
+        let Known { revision, found: Found { findings, surprise, .. }, mode } = known;
         let learned = mode == Mode::Learn;
         let (call, lineage) = (it.clone(), lineage.clone());
         let waiter = Waiter { call, keys, lineage, revision, findings, surprise, learned };
@@ -196,7 +196,7 @@ fn complete(
     };
     let followed_up = found.findings.into_iter().filter(|it| FOLLOWING.contains(&&*it.rule));
     let News { all, is_news } = News::of(&waiter.findings, followed_up.collect());
-    let again = Found { findings: all.clone(), surprise: found.surprise };
+    let again = Found { findings: all.clone(), surprise: found.surprise, floor: found.floor };
     let told_otherwise = waiter.revision > 0 && waiter.lineage.tells_otherwise(lineage);
     let decided = match (is_news, told_otherwise) {
         (true, _) => Decision::of(state, event, again),
@@ -209,7 +209,7 @@ fn complete(
         changes.extend(completing_lessons(state, &waiter, it, lineage));
     }
     changes.extend(known_copy(state, it, revision, &all));
-    let found = Found { findings: all, surprise: waiter.surprise.clone() };
+    let found = Found { findings: all, surprise: waiter.surprise.clone(), floor: None };
     changes.extend(remember(state, &followed, Known { revision, found, mode }));
     let Judged { alert, repeat, findings, changes, .. } =
         decided.into_judged(event, Some(lineage), revision.max(1), true, changes);
