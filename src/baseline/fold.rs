@@ -175,6 +175,15 @@ impl Folds {
         }
     }
 
+    /// Whether a call of this time was not the first of its kind to be told of: a day lies
+    /// between them, or the last message was about an earlier call.
+    #[must_use]
+    pub fn was_told_before(&self, key: &FoldKey, time: Timestamp) -> bool {
+        self.0.get(key).is_some_and(|fold| {
+            fold.sent < time || time.duration_since(fold.seen.first) >= REMIND_AFTER
+        })
+    }
+
     /// Takes in an alert, and what was done with it.
     pub fn record(
         &mut self,

@@ -97,8 +97,10 @@ fn colleagues(state: &State<'_>, role: &RoleArn, key: &PrincipalKey, actor: &Cal
             }
         }
     }
-    let is_alike = |arn: &str| arn.rsplit('/').next() == Some(role.name());
-    let mut take_its_like = mine.iter().any(|arn| is_alike(arn));
+    let is_alike = |arn: &Arc<str>| {
+        arn.parse::<RoleArn>().is_ok_and(|it| it.common_name() == role.common_name())
+    };
+    let mut take_its_like = mine.iter().any(is_alike);
     let mut nearest: Vec<(usize, usize, bool)> = Vec::new();
     for name in others.iter().take(MOST) {
         let other = PrincipalKey::kept(name);
@@ -110,7 +112,7 @@ fn colleagues(state: &State<'_>, role: &RoleArn, key: &PrincipalKey, actor: &Cal
         let common = mine.intersection(&theirs).count();
         let all = mine.len() + theirs.len() - common;
         let takes = other.habits().seen(Dimension::Role, role.as_str()).is_some();
-        take_its_like |= takes || theirs.iter().any(|arn| is_alike(arn));
+        take_its_like |= takes || theirs.iter().any(is_alike);
         nearest.push((common, all, takes));
     }
     // Compares common/all without dividing.

@@ -11,6 +11,9 @@ use crate::profile;
 use crate::severity::Severity;
 use crate::state::{State, Subject};
 
+/// The rules that look at where a caller is, whichever role it takes there.
+const OF_PLACE: [&str; 2] = ["credential_hop", "new_network"];
+
 /// Where the folds of a subject are kept.
 pub(super) enum FoldState {
     Role(Option<Arc<RoleBaseline>>),
@@ -53,8 +56,9 @@ pub(super) fn fold_key(state: &State<'_>, event: &Event, findings: &[Finding]) -
     FoldKey::of(telling(state, event, findings).iter().map(String::as_str))
 }
 
-/// What an alert on a role has in common with alerts on roles of the same name in other accounts:
-/// it is kept with the caller who goes from one to the next.
+/// What an alert on a role has in common with alerts on roles of the same name in other accounts,
+/// and one about the place of the caller with alerts on any role: it is kept with the caller who
+/// goes from one to the next.
 pub(super) fn story_key(
     state: &State<'_>,
     event: &Event,
@@ -64,7 +68,10 @@ pub(super) fn story_key(
     let role = it.role().filter(|_| it.call.granted() && worst(findings) > Some(Severity::Low))?;
     let caller = it.call.principal.key()?;
     let telling = telling(state, event, findings);
-    let parts = ["story", role.name()].into_iter().chain(telling.iter().map(String::as_str));
+    let urgent = findings.iter().filter(|it| it.severity > Severity::Low);
+    let is_of_place = urgent.into_iter().all(|it| OF_PLACE.contains(&&*it.rule));
+    let name = if is_of_place { "" } else { role.common_name() };
+    let parts = ["story", name].into_iter().chain(telling.iter().map(String::as_str));
     Some((caller, FoldKey::of(parts)))
 }
 
@@ -72,12 +79,16 @@ pub(super) fn story_key(
 fn telling(state: &State<'_>, event: &Event, findings: &[Finding]) -> Vec<String> {
     let call = event.call();
     let principal = call.principal.key_or_unnamed();
+    // The sessions of one role are many people's.
+    let origin = match event {
+        Event::Assumption(it) => {
+            lineage::origin_of(state, &it.call).filter(|origin| !origin.is_service())
+        }
+        Event::TrustChange(_) | Event::SignIn(_) => None,
+    };
     // Of root it is not the network but the person that tells one administrator from another.
     let network = match event {
-        Event::Assumption(it) if it.role().is_none() => {
-            let person = lineage::origin_of(state, &it.call);
-            person.map_or_else(String::new, |it| it.as_str().to_owned())
-        }
+        Event::Assumption(it) if it.role().is_none() => String::new(),
         _ => telling_network(state, event),
     };
     let borrowed = findings.iter().find_map(|it| it.evidence.get("borrowed_name")?.as_str());
@@ -97,6 +108,7 @@ fn telling(state: &State<'_>, event: &Event, findings: &[Finding]) -> Vec<String
     let granted = if call.granted() { "granted" } else { "refused" };
     let mut told = vec![
         principal.as_str().to_owned(),
+        origin.map_or_else(String::new, |it| it.as_str().to_owned()),
         network,
         external_id,
         borrowed.unwrap_or_default().to_owned(),

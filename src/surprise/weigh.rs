@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Colleagues, Known, Part, Sign, SignKind};
 use crate::baseline::{Caller, Dimension, Habits, Turnover};
 use crate::event::{Assumption, CallerClass, Credential, PrincipalKind};
-use crate::id::Address;
+use crate::id::{Address, RoleArn};
 use crate::lineage::Lineage;
 use crate::profile::{self, CallerKind};
 use crate::trust::Named;
@@ -134,7 +134,7 @@ impl Weighing<'_> {
     /// Whether it is the caller's work to take roles of this name: a third of its roles are, in
     /// other accounts.
     fn has_the_same_elsewhere(&self, caller: Option<&Caller>) -> bool {
-        let name = |arn: &str| arn.rsplit('/').next().map(str::to_owned);
+        let name = |arn: &str| Some(arn.parse::<RoleArn>().ok()?.common_name().to_owned());
         let own = name(self.arn);
         let table = caller.and_then(|it| it.habits().table(Dimension::Role));
         let roles = table.into_iter().flat_map(|it| it.iter());
