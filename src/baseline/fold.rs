@@ -313,7 +313,7 @@ mod tests {
         let first = Repeat::Send { repeats: 0, event_ids: Vec::new() };
         assert_eq!(record(&mut folds, &key, Severity::Medium, 0), first);
         assert_eq!(record(&mut folds, &key, Severity::Medium, 23), Repeat::Count);
-        let reminder = Repeat::Send { repeats: 1, event_ids: vec!["event-23".parse().unwrap()] };
+        let reminder = Repeat::Remind { repeats: 1, event_ids: vec!["event-23".parse().unwrap()] };
         assert_eq!(record(&mut folds, &key, Severity::Medium, 24), reminder);
         assert_eq!(record(&mut folds, &key, Severity::Medium, 25), Repeat::Count);
     }
@@ -332,7 +332,7 @@ mod tests {
         let (mut folds, key) = (Folds::default(), FoldKey::of(["role"]));
         record(&mut folds, &key, Severity::Medium, 0);
         let mut two_days = folds.clone();
-        assert!(matches!(record(&mut two_days, &key, Severity::Medium, 73), Repeat::Send { .. }));
+        assert!(matches!(record(&mut two_days, &key, Severity::Medium, 73), Repeat::Remind { .. }));
         record(&mut folds, &key, Severity::Medium, 25);
         assert_eq!(record(&mut folds, &key, Severity::Medium, 48), Repeat::Count);
         assert!(matches!(record(&mut folds, &key, Severity::Medium, 72), Repeat::Adopt { .. }));

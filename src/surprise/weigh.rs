@@ -2,12 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Colleagues, Known, Part, Sign, SignKind};
+use super::{Colleagues, Known, Part, Sign, SignKind, Surprise};
 use crate::baseline::{Caller, Dimension, Habits, Turnover};
 use crate::event::{Assumption, CallerClass, Credential, PrincipalKind};
 use crate::id::{Address, RoleArn};
 use crate::lineage::Lineage;
-use crate::profile::{self, CallerKind};
+use crate::profile;
 use crate::trust::Named;
 
 /// Bits that one new value adds to the sum at most, so that no soft one decides alone.
@@ -17,23 +17,16 @@ const MANY: u32 = 2;
 /// The same of a principal that takes a role for the first time, where both have a history.
 const CAP_OF_PAIR: f64 = 9.0;
 
-/// What is new about a granted assumption of a role, and what else is unusual.
-pub(super) fn weigh(
-    it: &Assumption,
-    arn: &str,
-    class: CallerClass,
-    known: &Known<'_>,
-) -> (Vec<Part>, Vec<Sign>) {
-    let is_person = known.behind.kind == CallerKind::Person;
-    let (parts, signs) = (Vec::new(), Vec::new());
+/// Adds up what is new about a granted assumption of a role, and what else is unusual.
+pub(super) fn weigh(it: &Assumption, arn: &str, known: &Known<'_>, surprise: &mut Surprise) {
+    let (class, is_person) = (surprise.class, surprise.is_person);
     let mut weighing =
-        Weighing { it, arn, class, known, is_person, is_new_of_vendor: false, parts, signs };
+        Weighing { it, arn, class, known, is_person, is_new_of_vendor: false, surprise };
     weighing.account();
     let is_new_pair = weighing.pair();
     weighing.network();
     weighing.soft(is_new_pair);
     weighing.subject();
-    (weighing.parts, weighing.signs)
 }
 
 /// The bits of one call while they are being added up.
@@ -45,17 +38,16 @@ struct Weighing<'a> {
     is_person: bool,
     /// Whether a user of another company takes the role for whom nothing but its account speaks.
     is_new_of_vendor: bool,
-    parts: Vec<Part>,
-    signs: Vec<Sign>,
+    surprise: &'a mut Surprise,
 }
 
 impl Weighing<'_> {
     fn push(&mut self, part: Part) {
-        self.parts.push(part);
+        self.surprise.parts.push(part);
     }
 
     fn sign(&mut self, kind: SignKind, bits: f64, words: impl Into<String>) {
-        self.signs.push(Sign { kind, bits, words: words.into() });
+        self.surprise.signs.push(Sign { kind, bits, words: words.into() });
     }
 
     fn caller(&self) -> Option<&Habits> {
@@ -113,6 +105,7 @@ impl Weighing<'_> {
         let asks = self.is_person && taken.value_days > 0 && !is_known_for_it;
         let colleagues = if asks { (self.known.colleagues)() } else { Colleagues::default() };
         let is_alike = is_known_for_it || colleagues.take_it;
+        self.surprise.is_expected = is_alike;
         let bits = self.bits_of_pair(turnover, taken, is_alike);
         let dimension = if actor == key { Dimension::Principal } else { Dimension::Origin };
         let calls = role.calls_of_all(Dimension::Principal);
@@ -332,7 +325,7 @@ impl Weighing<'_> {
     /// are, a thief uses one that is made.
     fn moved(&mut self, block: &str) {
         if let Some(sign) = moved_token(self.it, self.known.caller) {
-            self.signs.push(sign);
+            self.surprise.signs.push(sign);
             return;
         }
         let parent = self.known.lineage.and_then(Lineage::parent);
