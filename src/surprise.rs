@@ -30,9 +30,6 @@ pub struct Surprise {
     pub class: CallerClass,
     /// Whether a person is behind the call, as far as the records tell.
     pub is_person: bool,
-    /// Whether whoever is new to the role is known for such roles, or has colleagues who take it.
-    #[serde(default)]
-    pub is_expected: bool,
     /// What is new, with its bits.
     pub parts: Vec<Part>,
     /// What else is unusual about it.
@@ -139,8 +136,7 @@ impl Surprise {
             return None;
         }
         let is_person = known.behind.kind == CallerKind::Person;
-        let mut surprise =
-            Self { class, is_person, is_expected: false, parts: Vec::new(), signs: Vec::new() };
+        let mut surprise = Self { class, is_person, parts: Vec::new(), signs: Vec::new() };
         weigh(it, arn.as_str(), known, &mut surprise);
         Some(surprise)
     }

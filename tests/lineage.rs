@@ -340,13 +340,14 @@ fn mfa(forest: &[True], n: usize) -> Mfa {
     }
 }
 
-/// The sessions that were made when the first one of their chain had ended.
+/// The sessions that were made more than an hour after the first one of their chain had ended: before,
+/// somebody may just have been late.
 fn outlived(forest: &[True]) -> Vec<usize> {
     let outlived = |n: &usize| {
         let path = ancestors(forest, *n);
         let first = &forest[path[0]];
         let ends = if first.console { first.time + 12 * 3_600 } else { first.ends };
-        path.len() > 2 && forest[*n].time - ends > 90
+        path.len() > 2 && forest[*n].time - ends > 3_600
     };
     (0..forest.len()).filter(outlived).collect()
 }

@@ -15,9 +15,8 @@ pub(super) const RULE: Rule = Rule {
     severities: &[Severity::Low, Severity::Medium, Severity::High],
     mitre: &["T1078.004"],
     sees: "A granted assumption of a role that nobody but services had taken for thirty days \
-           (tuning), by a principal that never took it (medium; low if its colleagues take it) \
-           or from a network that it was never taken from (low), and more where more is unusual \
-           about the call. The same principal from the same network is nothing: jobs \
+           (tuning), by a principal that never took it (medium) or from a network that it was \
+           never taken from (low), and more where more is unusual about the call. The same principal from the same network is nothing: jobs \
            may run once a quarter.",
     why: "Nobody watches a role that nobody uses. Break-glass and leftover roles are often the \
           strongest ones in an account.",
@@ -40,11 +39,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let sum = case.surprise.and_then(|surprise| case.severity_of_sum(surprise));
-    // Whose colleagues take it, or roles of its name elsewhere, is expected to come one day.
-    let is_stranger = case.surprise.is_none_or(|surprise| !surprise.is_expected);
     let (severity, new) = if new_to(baseline, Dimension::Principal, it) {
-        let alone = if is_stranger { Severity::Medium } else { Severity::Low };
-        (sum.unwrap_or(alone), "to whom it is new")
+        (sum.unwrap_or(Severity::Medium), "to whom it is new")
     } else if new_to(baseline, Dimension::Network, it) {
         (sum.unwrap_or(Severity::Low), "from a network that is new to it")
     } else {

@@ -105,7 +105,6 @@ impl Weighing<'_> {
         let asks = self.is_person && taken.value_days > 0 && !is_known_for_it;
         let colleagues = if asks { (self.known.colleagues)() } else { Colleagues::default() };
         let is_alike = is_known_for_it || colleagues.take_it;
-        self.surprise.is_expected = is_alike;
         let bits = self.bits_of_pair(turnover, taken, is_alike);
         let dimension = if actor == key { Dimension::Principal } else { Dimension::Origin };
         let calls = role.calls_of_all(Dimension::Principal);
