@@ -354,6 +354,7 @@ fn outlived(forest: &[True]) -> Vec<usize> {
 
 #[test]
 fn every_origin_is_found_in_any_order_of_arrival_and_what_is_certain_is_the_same() {
+    let mut juggled = 0;
     for seed in 0..40 {
         let mut random = fastrand::Rng::with_seed(seed);
         let forest = forest(&mut random, 150);
@@ -390,15 +391,15 @@ fn every_origin_is_found_in_any_order_of_arrival_and_what_is_certain_is_the_same
         for rule in ["chain_cycle", "chain_depth"] {
             assert!(certain.iter().any(|it| it.1 == rule), "seed {seed} has some {rule} to find");
         }
-        let all = outlived(&forest);
-        assert!(!all.is_empty(), "seed {seed} juggles");
-        for n in all {
+        for n in outlived(&forest) {
+            juggled += 1;
             let id = records(&forest, n, &mut random)[0].clone();
             let id = cloudtrail::read(&id).unwrap().expect("ours").call().alert_id();
             let found = certain.contains(&(id, "chain_cycle".to_owned()));
             assert!(found, "seed {seed}: session {n} is juggled");
         }
     }
+    assert!(juggled >= 10, "{juggled} sessions are juggled");
 }
 
 #[test]
