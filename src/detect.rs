@@ -1,6 +1,7 @@
 //! One event against the state: the product in one function.
 
 mod around;
+mod decide;
 mod fold;
 mod follow;
 mod teach;
@@ -9,20 +10,20 @@ mod trusting;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::alert::{Alert, Message};
-use crate::baseline::{Caller, Dimension, FoldKey, Repeat, RoleBaseline};
+use crate::alert::Alert;
+use crate::baseline::{Caller, Dimension, RoleBaseline};
 use crate::config::Config;
 use crate::event::{Assumption, Event, PrincipalKind, SignInKind};
-use crate::finding::{Finding, Ground, worst};
+use crate::finding::Finding;
 use crate::lineage::Lineage;
 use crate::rules::{self, Case};
 use crate::severity::Severity;
-use crate::state::{Change, Changes, FirstCopy, SharedCall, State, Subject};
+use crate::state::{Change, Changes, FirstCopy, SharedCall, State};
 use crate::surprise::{Surprise, is_person};
 use crate::text::Text;
 
 use around::surprise;
-use fold::{FoldState, fold_key, subject};
+use decide::Decision;
 use follow::{Followed, Known};
 pub use follow::{advance, trace_of};
 use teach::{completing_lessons, lessons, name, refusal};
@@ -142,7 +143,7 @@ fn fresh(state: &State<'_>, followed: &Followed<'_>, found: Found, mode: Mode) -
         changes.extend(lessons(state, event, lineage));
     }
     let revision = u32::from(decided.is_sent());
-    let Found { findings, surprise } = &decided.found;
+    let Found { findings, surprise, .. } = &decided.found;
     let known = Known { revision, findings, surprise: surprise.as_ref(), mode };
     changes.extend(follow::remember(state, followed, known));
     if let (Event::Assumption(it), Some(shared_id)) = (event, &event.call().shared_id)
@@ -187,7 +188,7 @@ fn copy(
         return nothing;
     }
     let News { all, is_news } = News::of(&first.findings, found.findings);
-    let again = Found { findings: all.clone(), surprise: found.surprise };
+    let again = Found { findings: all.clone(), ..found };
     let decided = match is_news {
         // What was sent of this copy says that it is the first revision, as the other one does.
         true if first.crossed && first.revision > 0 => Decision::again(state, event, again),
@@ -270,86 +271,14 @@ impl Judged {
     }
 }
 
-/// What is done about the findings on one call.
-struct Decision {
-    found: Found,
-    /// Subject, kind, severity and what to do; absent without findings.
-    fold: Option<(Subject, FoldKey, Severity, Repeat)>,
-    teaches: bool,
-}
-
-impl Decision {
-    fn of(state: &State<'_>, event: &Event, found: Found) -> Self {
-        let time = event.call().time;
-        let Some(severity) = worst(&found.findings) else {
-            return Self { found, fold: None, teaches: true };
-        };
-        let subject = subject(event, &found.findings);
-        let key = fold_key(state, event, &found.findings);
-        let fold_state = FoldState::of(state, &subject);
-        let adoptable = found.findings.iter().all(|it| it.ground == Ground::Habit);
-        let first = Repeat::Send { repeats: 0, event_ids: Vec::new() };
-        let repeat =
-            fold_state.folds().map_or(first, |folds| folds.judge(&key, severity, time, adoptable));
-        let normal = matches!(repeat, Repeat::Adopt { .. } | Repeat::Normal);
-        Self { found, fold: Some((subject, key, severity, repeat)), teaches: normal }
-    }
-
-    /// What was found before is told once more, for what was told about it was not right.
-    fn again(state: &State<'_>, event: &Event, found: Found) -> Self {
-        let decided = Self::of(state, event, found);
-        let send = Repeat::Send { repeats: 0, event_ids: Vec::new() };
-        let fold = decided.fold.map(|(subject, key, severity, _)| (subject, key, severity, send));
-        Self { found: decided.found, fold, teaches: false }
-    }
-
-    /// What was found is known already.
-    fn nothing(found: Found) -> Self {
-        Self { found, fold: None, teaches: false }
-    }
-
-    fn is_sent(&self) -> bool {
-        matches!(self.fold, Some((.., Repeat::Send { .. } | Repeat::Adopt { .. })))
-    }
-
-    fn into_judged(
-        self,
-        event: &Event,
-        lineage: Option<&Lineage>,
-        revision: u32,
-        joined: bool,
-        mut changes: Changes,
-    ) -> Judged {
-        let Found { findings, surprise } = self.found;
-        let Some((subject, key, severity, repeat)) = self.fold else {
-            return Judged { findings, surprise, ..Judged::silent(joined, changes) };
-        };
-        let call = event.call();
-        let message = match repeat.clone() {
-            Repeat::Send { repeats, event_ids } => {
-                Some(Message { revision, repeats, event_ids, becomes_normal: false })
-            }
-            Repeat::Adopt { repeats, event_ids } => {
-                Some(Message { revision, repeats, event_ids, becomes_normal: true })
-            }
-            Repeat::Count | Repeat::Normal => None,
-        };
-        let is_repeat = repeat == Repeat::Count;
-        let event_id = call.event_id().cloned();
-        changes.push(Change::Fold { subject, key, severity, time: call.time, event_id, repeat });
-        let bits = surprise.as_ref().map(Surprise::total);
-        let alert = message.and_then(|message| Alert::new(event, findings.clone(), bits, message));
-        let alert = alert.map(|alert| Box::new(alert.with_chain(lineage)));
-        Judged { joined, alert, repeat: is_repeat, findings, surprise, changes, late: Vec::new() }
-    }
-}
-
 /// What is wrong with a call.
 #[derive(Debug, Clone, Default)]
 struct Found {
     findings: Vec<Finding>,
     /// How unlike the role's baseline the call is; absent where none was used.
     surprise: Option<Surprise>,
+    /// The severity that is declared for the role: nothing about it is told as less.
+    floor: Option<Severity>,
 }
 
 /// What is normal for the role that an event is about, and for its caller.
@@ -436,7 +365,7 @@ fn find(
         findings.iter_mut().for_each(|finding| finding.severity = finding.severity.max(floor));
     }
     rules::sort(&mut findings);
-    Found { findings, surprise }
+    Found { findings, surprise, floor: expected.severity }
 }
 
 /// Whether the session bears the name of a person who is not the caller. A person of the same

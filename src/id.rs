@@ -186,6 +186,13 @@ impl RoleArn {
         self.0.rsplit('/').next().unwrap_or_default()
     }
 
+    /// The name that the role has in every account: of a permission set's role, which ends in
+    /// digits that differ, what stands before them.
+    #[must_use]
+    pub fn common_name(&self) -> &str {
+        common_name(self.name())
+    }
+
     /// Whether an AWS service owns the role (a service-linked role).
     #[must_use]
     pub fn is_service_linked(&self) -> bool {
@@ -199,6 +206,13 @@ impl RoleArn {
         let tail = self.0.bytes().skip(HEAD).position(|byte| byte == b':')?;
         self.0.get(HEAD + tail + ":iam::".len()..)
     }
+}
+
+/// A role's name without what differs from account to account:
+/// `AWSReservedSSO_<set>_<16 hex digits>`.
+fn common_name(name: &str) -> &str {
+    let set = name.strip_prefix("AWSReservedSSO_").and_then(|it| it.rsplit_once('_'));
+    set.map_or(name, |(set, _)| set)
 }
 
 /// AWS: a role name has at most 64 characters, its path at most 512.

@@ -310,10 +310,11 @@ impl<T: Table> Baselines for Store<T> {
         // All is read before any of it counts as known: the memory gets both or nothing.
         let soon_there = self.read(&soon, false).await?;
         let now_there = self.read(&now, true).await?;
-        // A history that was just read may tell which role was meant.
+        // A history that was just read may tell which role was meant, and a session whose it is.
         let known = |key: &Key| soon.contains(key) || !self.lacks(memory, key);
         let mut told = needs::told_by(events, &now_there);
-        told.retain(|key| !known(key));
+        told.extend(needs::actors(memory, events, &now_there));
+        told.retain(|key| !known(key) && !now.contains(key));
         let told = Vec::from_iter(told);
         let told_there = self.read(&told, false).await?;
         let mut overlay = Overlay::default();

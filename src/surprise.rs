@@ -22,6 +22,7 @@ use weigh::weigh;
 
 /// Bits from which one value alone is worth a finding of low severity: one in thirty-two.
 pub const UNUSUAL: f64 = 5.0;
+
 /// The surprise of one assumption.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Surprise {
@@ -111,8 +112,17 @@ pub struct Known<'a> {
     pub is_ours: bool,
     /// Where the call comes from.
     pub lineage: Option<&'a Lineage>,
-    /// Whether one of those takes the role who take the same other roles as the actor.
-    pub colleague_takes: &'a dyn Fn() -> bool,
+    /// What those take who take the same roles as the actor.
+    pub colleagues: &'a dyn Fn() -> Colleagues,
+}
+
+/// What those take who take the same roles as somebody.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Colleagues {
+    /// Whether one of the nearest of them takes the role.
+    pub take_it: bool,
+    /// Whether any of them, or the actor, takes a role of the same name in whatever account.
+    pub take_its_like: bool,
 }
 
 impl Surprise {
@@ -126,8 +136,9 @@ impl Surprise {
             return None;
         }
         let is_person = known.behind.kind == CallerKind::Person;
-        let (parts, signs) = weigh(it, arn.as_str(), class, known);
-        Some(Self { class, is_person, parts, signs })
+        let mut surprise = Self { class, is_person, parts: Vec::new(), signs: Vec::new() };
+        weigh(it, arn.as_str(), known, &mut surprise);
+        Some(surprise)
     }
 
     /// What was new about a call when it was first judged, and what is seen to be new now that

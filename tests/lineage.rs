@@ -340,19 +340,21 @@ fn mfa(forest: &[True], n: usize) -> Mfa {
     }
 }
 
-/// The sessions that were made when the first one of their chain had ended.
+/// The sessions that were made more than an hour after the first one of their chain had ended: before,
+/// somebody may just have been late.
 fn outlived(forest: &[True]) -> Vec<usize> {
     let outlived = |n: &usize| {
         let path = ancestors(forest, *n);
         let first = &forest[path[0]];
         let ends = if first.console { first.time + 12 * 3_600 } else { first.ends };
-        path.len() > 2 && forest[*n].time - ends > 90
+        path.len() > 2 && forest[*n].time - ends > 3_600
     };
     (0..forest.len()).filter(outlived).collect()
 }
 
 #[test]
 fn every_origin_is_found_in_any_order_of_arrival_and_what_is_certain_is_the_same() {
+    let mut juggled = 0;
     for seed in 0..40 {
         let mut random = fastrand::Rng::with_seed(seed);
         let forest = forest(&mut random, 150);
@@ -389,15 +391,15 @@ fn every_origin_is_found_in_any_order_of_arrival_and_what_is_certain_is_the_same
         for rule in ["chain_cycle", "chain_depth"] {
             assert!(certain.iter().any(|it| it.1 == rule), "seed {seed} has some {rule} to find");
         }
-        let all = outlived(&forest);
-        assert!(!all.is_empty(), "seed {seed} juggles");
-        for n in all {
+        for n in outlived(&forest) {
+            juggled += 1;
             let id = records(&forest, n, &mut random)[0].clone();
             let id = cloudtrail::read(&id).unwrap().expect("ours").call().alert_id();
             let found = certain.contains(&(id, "chain_cycle".to_owned()));
             assert!(found, "seed {seed}: session {n} is juggled");
         }
     }
+    assert!(juggled >= 10, "{juggled} sessions are juggled");
 }
 
 #[test]

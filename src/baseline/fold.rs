@@ -63,6 +63,13 @@ pub enum Repeat {
         /// Their event ids.
         event_ids: Vec<EventId>,
     },
+    /// A day has passed: tell it once more, and as what is known already.
+    Remind {
+        /// Repeats since the last message.
+        repeats: u64,
+        /// Their event ids.
+        event_ids: Vec<EventId>,
+    },
     /// Count it.
     Count,
     /// Send it once more: it came often enough, and is normal from now on.
@@ -88,7 +95,11 @@ impl Fold {
             true if self.adopted || is_quiet => Repeat::Normal,
             true => Repeat::Adopt { repeats, event_ids },
             false if !is_quiet && time.duration_since(self.sent) >= REMIND_AFTER => {
-                Repeat::Send { repeats, event_ids }
+                // A habit that is worth a look was looked at. What is urgent stays so.
+                match adoptable && severity == Severity::Medium {
+                    true => Repeat::Remind { repeats, event_ids },
+                    false => Repeat::Send { repeats, event_ids },
+                }
             }
             false => Repeat::Count,
         }
@@ -164,6 +175,15 @@ impl Folds {
         }
     }
 
+    /// Whether a call of this time was not the first of its kind to be told of: a day lies
+    /// between them, or the last message was about an earlier call.
+    #[must_use]
+    pub fn was_told_before(&self, key: &FoldKey, time: Timestamp) -> bool {
+        self.0.get(key).is_some_and(|fold| {
+            fold.sent < time || time.duration_since(fold.seen.first) >= REMIND_AFTER
+        })
+    }
+
     /// Takes in an alert, and what was done with it.
     pub fn record(
         &mut self,
@@ -191,6 +211,11 @@ impl Folds {
                 fold.repeats = 0;
                 fold.event_ids.clear();
                 fold.adopted |= matches!(repeat, Repeat::Adopt { .. });
+            }
+            Repeat::Remind { .. } => {
+                fold.sent = fold.sent.max(time);
+                fold.repeats = 0;
+                fold.event_ids.clear();
             }
             Repeat::Count => {
                 fold.repeats += 1;
@@ -288,7 +313,7 @@ mod tests {
         let first = Repeat::Send { repeats: 0, event_ids: Vec::new() };
         assert_eq!(record(&mut folds, &key, Severity::Medium, 0), first);
         assert_eq!(record(&mut folds, &key, Severity::Medium, 23), Repeat::Count);
-        let reminder = Repeat::Send { repeats: 1, event_ids: vec!["event-23".parse().unwrap()] };
+        let reminder = Repeat::Remind { repeats: 1, event_ids: vec!["event-23".parse().unwrap()] };
         assert_eq!(record(&mut folds, &key, Severity::Medium, 24), reminder);
         assert_eq!(record(&mut folds, &key, Severity::Medium, 25), Repeat::Count);
     }
@@ -307,7 +332,7 @@ mod tests {
         let (mut folds, key) = (Folds::default(), FoldKey::of(["role"]));
         record(&mut folds, &key, Severity::Medium, 0);
         let mut two_days = folds.clone();
-        assert!(matches!(record(&mut two_days, &key, Severity::Medium, 73), Repeat::Send { .. }));
+        assert!(matches!(record(&mut two_days, &key, Severity::Medium, 73), Repeat::Remind { .. }));
         record(&mut folds, &key, Severity::Medium, 25);
         assert_eq!(record(&mut folds, &key, Severity::Medium, 48), Repeat::Count);
         assert!(matches!(record(&mut folds, &key, Severity::Medium, 72), Repeat::Adopt { .. }));

@@ -112,8 +112,7 @@ fn inflate(bytes: &[u8], room: usize, cap: usize) -> (Vec<u8>, Option<InputFault
     while rest.starts_with(&MAGIC) {
         let mut member = GzDecoder::new(rest);
         // One byte past the cap tells an input that is too large from one that just fits.
-        let left = (room - inflated.len()) as u64 + 1;
-        let end = member.by_ref().take(left).read_to_end(&mut inflated);
+        let end = read_within(&mut member, &mut inflated, room.saturating_add(1));
         if inflated.len() > room {
             inflated.truncate(room);
             return (inflated, Some(InputFault::TooLarge(cap)));
@@ -131,6 +130,22 @@ fn inflate(bytes: &[u8], room: usize, cap: usize) -> (Vec<u8>, Option<InputFault
     // Zeros fill up a block of a tape or a disk.
     let is_padding = rest.iter().all(|byte| *byte == 0);
     (inflated, (!is_padding).then_some(InputFault::BehindGzip(rest.len())))
+}
+
+/// Reads all there is, or until there are `most` bytes, into a buffer that grows to that and no
+/// further: doubled once more it would cost as much address space again.
+fn read_within(from: &mut impl Read, buffer: &mut Vec<u8>, most: usize) -> std::io::Result<()> {
+    const LEAST: usize = 8 << 10;
+    while buffer.len() < most {
+        if buffer.len() == buffer.capacity() {
+            buffer.reserve_exact(buffer.len().max(LEAST).min(most - buffer.len()));
+        }
+        let spare = most.min(buffer.capacity()) - buffer.len();
+        if from.take(spare as u64).read_to_end(buffer)? < spare {
+            break;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::lineage::Lineage;
 use crate::profile::{self, Behind, CallerKind};
 use crate::severity::Severity;
 use crate::state::State;
-use crate::surprise::{Known, Surprise};
+use crate::surprise::{Colleagues, Known, Surprise};
 use crate::trust::{Entry, RoleKey};
 
 use super::Habitual;
@@ -66,9 +66,11 @@ pub(super) fn surprise(
             .is_some_and(|history| history.last().is_some()),
         is_ours: it.call.principal.account.is_none_or(|account| state.is_ours(account)),
         lineage,
-        colleague_takes: &|| {
+        colleagues: &|| {
             let found = it.role().zip(behind.actor.as_ref()).zip(actor.as_deref());
-            found.is_some_and(|((role, key), actor)| colleague_takes(state, role, key, actor))
+            found
+                .map(|((role, key), actor)| colleagues(state, role, key, actor))
+                .unwrap_or_default()
         },
     };
     Surprise::of(it, &known)
@@ -78,9 +80,9 @@ fn is_token(behind: &Behind) -> bool {
     behind.kind == CallerKind::Token
 }
 
-/// Whether one of the five takes the role whose roles are most like the actor's. It is asked only
-/// of somebody who takes a role for the first time, and looks at a bounded number of others.
-fn colleague_takes(state: &State<'_>, role: &RoleArn, key: &PrincipalKey, actor: &Caller) -> bool {
+/// What those take who take the same roles as the actor. It is asked only of somebody who takes a
+/// role for the first time, and looks at a bounded number of others.
+fn colleagues(state: &State<'_>, role: &RoleArn, key: &PrincipalKey, actor: &Caller) -> Colleagues {
     const MOST: usize = 400;
     const NEAREST: usize = 5;
     let mine = roles_of(actor, role);
@@ -93,6 +95,10 @@ fn colleague_takes(state: &State<'_>, role: &RoleArn, key: &PrincipalKey, actor:
             }
         }
     }
+    let is_alike = |arn: &Arc<str>| {
+        arn.parse::<RoleArn>().is_ok_and(|it| it.common_name() == role.common_name())
+    };
+    let mut take_its_like = mine.iter().any(is_alike);
     let mut nearest: Vec<(usize, usize, bool)> = Vec::new();
     for name in others.iter().take(MOST) {
         let other = PrincipalKey::kept(name);
@@ -104,11 +110,13 @@ fn colleague_takes(state: &State<'_>, role: &RoleArn, key: &PrincipalKey, actor:
         let common = mine.intersection(&theirs).count();
         let all = mine.len() + theirs.len() - common;
         let takes = other.habits().seen(Dimension::Role, role.as_str()).is_some();
+        take_its_like |= takes || theirs.iter().any(is_alike);
         nearest.push((common, all, takes));
     }
     // Compares common/all without dividing.
     nearest.sort_by(|a, b| (b.0 * a.1).cmp(&(a.0 * b.1)).then(b.2.cmp(&a.2)));
-    nearest.iter().take(NEAREST).any(|(_, _, takes)| *takes)
+    let take_it = nearest.iter().take(NEAREST).any(|(_, _, takes)| *takes);
+    Colleagues { take_it, take_its_like }
 }
 
 /// The roles that somebody takes, but for one.

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use crate::alert::is_about_caller;
 use crate::baseline::{Caller, Dimension, FoldKey, Folds, Habits, RoleBaseline};
-use crate::event::{Event, ExternalIdUse};
+use crate::event::{Event, ExternalIdUse, PrincipalKey};
 use crate::finding::{Finding, worst};
 use crate::lineage;
 use crate::profile;
 use crate::severity::Severity;
 use crate::state::{State, Subject};
+
+/// The rules that look at where a caller is, whichever role it takes there.
+const OF_PLACE: [&str; 2] = ["credential_hop", "new_network"];
 
 /// Where the folds of a subject are kept.
 pub(super) enum FoldState {
@@ -50,21 +53,49 @@ pub(super) fn subject(event: &Event, findings: &[Finding]) -> Subject {
 /// The kind of an alert: who, which rules, and the evidence in which a second attacker would
 /// differ from the first.
 pub(super) fn fold_key(state: &State<'_>, event: &Event, findings: &[Finding]) -> FoldKey {
+    FoldKey::of(telling(state, event, findings).iter().map(String::as_str))
+}
+
+/// What an alert on a role has in common with alerts on roles of the same name in other accounts,
+/// and one about the place of the caller with alerts on any role: it is kept with the caller who
+/// goes from one to the next.
+pub(super) fn story_key(
+    state: &State<'_>,
+    event: &Event,
+    findings: &[Finding],
+) -> Option<(PrincipalKey, FoldKey)> {
+    let Event::Assumption(it) = event else { return None };
+    let role = it.role().filter(|_| it.call.granted() && worst(findings) > Some(Severity::Low))?;
+    let caller = it.call.principal.key()?;
+    let telling = telling(state, event, findings);
+    let urgent = findings.iter().filter(|it| it.severity > Severity::Low);
+    let is_of_place = urgent.into_iter().all(|it| OF_PLACE.contains(&&*it.rule));
+    let name = if is_of_place { "" } else { role.common_name() };
+    let parts = ["story", name].into_iter().chain(telling.iter().map(String::as_str));
+    Some((caller, FoldKey::of(parts)))
+}
+
+/// What tells one kind of alert from another.
+fn telling(state: &State<'_>, event: &Event, findings: &[Finding]) -> Vec<String> {
     let call = event.call();
     let principal = call.principal.key_or_unnamed();
+    // The sessions of one role are many people's.
+    let origin = match event {
+        Event::Assumption(it) => {
+            lineage::origin_of(state, &it.call).filter(|origin| !origin.is_service())
+        }
+        Event::TrustChange(_) | Event::SignIn(_) => None,
+    };
     // Of root it is not the network but the person that tells one administrator from another.
     let network = match event {
-        Event::Assumption(it) if it.role().is_none() => {
-            let person = lineage::origin_of(state, &it.call);
-            person.map_or_else(String::new, |it| it.as_str().to_owned())
-        }
+        Event::Assumption(it) if it.role().is_none() => String::new(),
         _ => telling_network(state, event),
     };
     let borrowed = findings.iter().find_map(|it| it.evidence.get("borrowed_name")?.as_str());
     // What is told beside an urgent finding does not make another kind of it.
     let floor = worst(findings).map_or(Severity::Low, |worst| worst.min(Severity::Medium));
     let telling = findings.iter().filter(|finding| finding.severity >= floor);
-    let mut rules: Vec<&str> = telling.map(|finding| &*finding.rule).collect();
+    let mut rules: Vec<String> = telling.map(|finding| finding.rule.to_string()).collect();
     rules.sort_unstable();
     let external_id = match event {
         Event::Assumption(it) => match it.external_id {
@@ -75,10 +106,18 @@ pub(super) fn fold_key(state: &State<'_>, event: &Event, findings: &[Finding]) -
         Event::TrustChange(_) | Event::SignIn(_) => String::new(),
     };
     let granted = if call.granted() { "granted" } else { "refused" };
-    let borrowed = borrowed.unwrap_or_default();
-    let opened = opened(event, findings);
-    let fixed = [principal.as_str(), &network, &external_id, borrowed, call.name, granted, &opened];
-    FoldKey::of(fixed.into_iter().chain(rules))
+    let mut told = vec![
+        principal.as_str().to_owned(),
+        origin.map_or_else(String::new, |it| it.as_str().to_owned()),
+        network,
+        external_id,
+        borrowed.unwrap_or_default().to_owned(),
+        call.name.to_owned(),
+        granted.to_owned(),
+        opened(event, findings),
+    ];
+    told.append(&mut rules);
+    told
 }
 
 /// The role whose trust was changed, and what was found: another role, or another door, is

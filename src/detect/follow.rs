@@ -205,7 +205,7 @@ fn complete(
     };
     let followed_up = found.findings.into_iter().filter(|it| FOLLOWING.contains(&&*it.rule));
     let News { all, is_news } = News::of(&waiter.findings, followed_up.collect());
-    let again = Found { findings: all.clone(), surprise: found.surprise };
+    let again = Found { findings: all.clone(), surprise: found.surprise, floor: found.floor };
     let told_otherwise = waiter.revision > 0 && waiter.lineage.tells_otherwise(lineage);
     let decided = match (is_news, told_otherwise) {
         (true, _) => Decision::of(state, event, again),
@@ -214,7 +214,8 @@ fn complete(
     };
     let revision = waiter.revision + u32::from(decided.is_sent());
     let mut changes = Changes::new();
-    if all.is_empty() {
+    // Of a call that is judged by its fuller copy that one teaches.
+    if all.is_empty() && !around::is_half_told(state, it) {
         changes.extend(completing_lessons(state, &waiter, it, lineage));
     }
     changes.extend(known_copy(state, it, revision, &all));
@@ -239,7 +240,10 @@ fn known_copy(
     if first.call != this && !first.call.is_shared_with(&this) {
         return None;
     }
-    let findings = findings.to_vec();
+    // Another environment may have found what this one did not.
+    let is_other = |it: &&Finding| findings.iter().all(|known| known.rule != it.rule);
+    let others = first.findings.iter().filter(is_other);
+    let findings = findings.iter().chain(others).cloned().collect();
     let copy = Arc::new(FirstCopy { revision, findings, ..FirstCopy::clone(&first) });
     Some(Change::SawCopy { shared_id, copy })
 }

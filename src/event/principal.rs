@@ -251,6 +251,12 @@ impl PrincipalKey {
         self.0.contains(":AROA")
     }
 
+    /// Whether it is a service's, which begins chains and is nobody.
+    #[must_use]
+    pub fn is_service(&self) -> bool {
+        self.0.starts_with("service:")
+    }
+
     /// The key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -15,9 +15,8 @@ pub(super) const RULE: Rule = Rule {
     severities: &[Severity::Low, Severity::Medium, Severity::High],
     mitre: &["T1078.004"],
     sees: "A granted assumption of a role that nobody but services had taken for thirty days \
-           (tuning), by a principal that never took it (medium) or from \
-           a network that it was never taken from (low), and more where more is unusual about \
-           the call. The same principal from the same network is nothing: jobs \
+           (tuning), by a principal that never took it (medium) or from a network that it was \
+           never taken from (low), and more where more is unusual about the call. The same principal from the same network is nothing: jobs \
            may run once a quarter.",
     why: "Nobody watches a role that nobody uses. Break-glass and leftover roles are often the \
           strongest ones in an account.",

@@ -248,6 +248,13 @@ mod tests {
     }
 
     #[test]
+    fn fires_once_for_a_user_and_a_role_of_which_nothing_is_known() {
+        let mut scene = Scene::default();
+        assert_eq!(scene.then(RULE.id, &without()), Some(Severity::Medium));
+        assert_eq!(scene.quiet(1).then(RULE.id, &without()), Some(Severity::Low), "a reminder");
+    }
+
+    #[test]
     fn fires_at_the_end_of_a_chain_that_began_without() {
         let mut chain = Chain::from(Scene::declaring(REQUIRED), without());
         assert_eq!(chain.take("Dev", 5, "chain_cycle"), None);
@@ -260,7 +267,6 @@ mod tests {
     #[test]
     fn is_silent_with_mfa_without_knowledge_on_refusals_and_where_it_is_not_required() {
         assert_eq!(Scene::default().then(RULE.id, &call()), None);
-        assert_eq!(Scene::default().then(RULE.id, &without()), None);
         let alice = Scene::default().daily(5, &without());
         let other = [("/requestParameters/roleArn", json!("arn:aws:iam::111122223333:role/New"))];
         assert_eq!(alice.quiet(1).then(RULE.id, &with(without(), &other)), None, "as always");

@@ -59,13 +59,19 @@ fn declared(networks: &[ipnet::IpNet], it: &Assumption) -> Option<Finding> {
 const SIGNS: &[SignKind] =
     &[SignKind::TwoPlaces, SignKind::Absence, SignKind::Moved, SignKind::NotOfCircle];
 
+/// Networks of a role that is taken from the same few places.
+const FEW: u32 = 3;
+
 fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
     let surprise = case.surprise?;
     let Some(part) = surprise.part(Dimension::Network) else {
         return by_circle(case, it, surprise);
     };
     let long_term = matches!(it.call.principal.credential, Credential::LongTerm(_));
-    let both_sides = part.of_caller.is_some_and(|bits| bits.min(part.of_role) >= UNUSUAL);
+    // A role that is taken from everywhere tells nothing of one network more.
+    let is_steady = part.turnover.values <= FEW;
+    let both_sides =
+        is_steady && part.of_caller.is_some_and(|bits| bits.min(part.of_role) >= UNUSUAL);
     let is_telling = part.bits + surprise.bits_of_place() >= 2.0 * UNUSUAL;
     let sum = case.severity_of_sum(surprise).filter(|_| part.bits >= 1.0 || is_telling);
     let severity = match sum {

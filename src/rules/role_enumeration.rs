@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 
 use super::{Case, Finding, Ground, Rule, evidence, json};
+use crate::baseline::Dimension;
 use crate::event::{Assumption, Event};
 use crate::severity::Severity;
 use crate::text::inline;
@@ -13,7 +14,7 @@ pub(super) const RULE: Rule = Rule {
     severities: &[Severity::Medium, Severity::High],
     mitre: &["T1087.004", "T1580"],
     sees: "One principal was refused many different roles within minutes (medium), and then was \
-           granted one (high). Both numbers are tuning: eight roles in fifteen minutes. Refusals \
+           granted one that it does not take every day (high). Both numbers are tuning: eight roles in fifteen minutes. Refusals \
            of one role, as right after its creation, are not this.",
     why: "With a stolen credential in hand the first question is what it opens. Trying every \
           role by name is how tools answer it.",
@@ -23,6 +24,9 @@ pub(super) const RULE: Rule = Rule {
             credential, and look at every role it was granted since.",
     check,
 };
+
+/// Days on which a role was taken that is the caller's own.
+const OWN: u32 = 3;
 
 fn check(case: &Case<'_>) -> Option<Finding> {
     let Event::Assumption(it) = case.event else { return None };
@@ -36,6 +40,11 @@ fn check(case: &Case<'_>) -> Option<Finding> {
         refused.remove(role);
     } else {
         refused.insert(role);
+    }
+    // Of one's own role that is taken every day it is no news that it was not refused.
+    let days = case.caller?.habits().days(Dimension::Role, role.as_str());
+    if granted && days >= OWN {
+        return None;
     }
     let count = u32::try_from(refused.len()).unwrap_or(u32::MAX);
     if count < case.tuning.enumeration_roles {

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::{Body, Item, Key};
 use crate::event::{Assumption, Event, Principal, PrincipalKey, PrincipalKind, TrustChange};
 use crate::id::RoleArn;
-use crate::lineage::{self, CallId, CredentialKey};
+use crate::lineage::{self, CallId, CredentialKey, Session};
 use crate::pipeline::Question;
 use crate::profile::{self, Behind};
 use crate::state::{Change, Memory, Subject};
@@ -92,6 +92,29 @@ pub fn told_by(events: &[&Event], read: &[Item]) -> BTreeSet<Key> {
         }
     }
     told
+}
+
+/// Who began the chains whose sessions make a call, as what is remembered and what was just read
+/// tell: what they usually take is asked too.
+#[must_use]
+pub fn actors(memory: &dyn Memory, events: &[&Event], read: &[Item]) -> BTreeSet<Key> {
+    let mut actors = BTreeSet::new();
+    let mut add = |session: &Session| {
+        let origin = session.lineage.origin.as_ref().filter(|it| !it.is_service());
+        actors.extend(origin.cloned().map(Key::Caller));
+    };
+    for event in events {
+        let Event::Assumption(it) = event else { continue };
+        for key in lineage::used_by(it) {
+            memory.traces().sessions.found(&key).for_each(|(_, session)| add(session));
+        }
+    }
+    for item in read {
+        if let Some(Body::Told(told)) = &item.body {
+            told.sessions.iter().for_each(|(_, session)| add(session));
+        }
+    }
+    actors
 }
 
 /// The items that an alert rests on, or that say that it was sent.

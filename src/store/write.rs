@@ -82,7 +82,9 @@ impl<T: Table> Store<T> {
         let copies = copies.filter(|(_, copy)| is_awaited(copy));
         drafts.extend(copies.map(|(id, copy)| {
             let key = Key::Copy(id.clone());
-            let expected = self.known.get(&key).map_or(0, |known| known.version);
+            // What is there is not remembered of all of them: then it is met, and joined.
+            let known = self.known.get(&key).filter(|_| memory.first_copy(id).is_some());
+            let expected = known.map_or(0, |known| known.version);
             Draft::once(key, Body::Copy(copy.clone()), expected)
         }));
         let accounts = changes.accounts.iter().filter(|it| !memory.knows_account(**it));

@@ -2,12 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Known, Part, Sign, SignKind};
+use super::{Colleagues, Known, Part, Sign, SignKind, Surprise};
 use crate::baseline::{Caller, Dimension, Habits, Turnover};
 use crate::event::{Assumption, CallerClass, Credential, PrincipalKind};
-use crate::id::Address;
+use crate::id::{Address, RoleArn};
 use crate::lineage::Lineage;
-use crate::profile::{self, CallerKind};
+use crate::profile;
 use crate::trust::Named;
 
 /// Bits that one new value adds to the sum at most, so that no soft one decides alone.
@@ -17,22 +17,16 @@ const MANY: u32 = 2;
 /// The same of a principal that takes a role for the first time, where both have a history.
 const CAP_OF_PAIR: f64 = 9.0;
 
-/// What is new about a granted assumption of a role, and what else is unusual.
-pub(super) fn weigh(
-    it: &Assumption,
-    arn: &str,
-    class: CallerClass,
-    known: &Known<'_>,
-) -> (Vec<Part>, Vec<Sign>) {
-    let is_person = known.behind.kind == CallerKind::Person;
-    let (parts, signs) = (Vec::new(), Vec::new());
-    let mut weighing = Weighing { it, arn, class, known, is_person, parts, signs };
+/// Adds up what is new about a granted assumption of a role, and what else is unusual.
+pub(super) fn weigh(it: &Assumption, arn: &str, known: &Known<'_>, surprise: &mut Surprise) {
+    let (class, is_person) = (surprise.class, surprise.is_person);
+    let mut weighing =
+        Weighing { it, arn, class, known, is_person, is_new_of_vendor: false, surprise };
     weighing.account();
     let is_new_pair = weighing.pair();
     weighing.network();
     weighing.soft(is_new_pair);
     weighing.subject();
-    (weighing.parts, weighing.signs)
 }
 
 /// The bits of one call while they are being added up.
@@ -42,17 +36,18 @@ struct Weighing<'a> {
     class: CallerClass,
     known: &'a Known<'a>,
     is_person: bool,
-    parts: Vec<Part>,
-    signs: Vec<Sign>,
+    /// Whether a user of another company takes the role for whom nothing but its account speaks.
+    is_new_of_vendor: bool,
+    surprise: &'a mut Surprise,
 }
 
 impl Weighing<'_> {
     fn push(&mut self, part: Part) {
-        self.parts.push(part);
+        self.surprise.parts.push(part);
     }
 
     fn sign(&mut self, kind: SignKind, bits: f64, words: impl Into<String>) {
-        self.signs.push(Sign { kind, bits, words: words.into() });
+        self.surprise.signs.push(Sign { kind, bits, words: words.into() });
     }
 
     fn caller(&self) -> Option<&Habits> {
@@ -105,16 +100,18 @@ impl Weighing<'_> {
         let (of_role, of_caller) = (turnover.bits_of_new(), taken.bits_of_new());
         // Whoever belongs to another company's account that the policy lets in is expected.
         let is_let_in = !self.known.is_ours && self.known.named >= Some(Named::ByAccount);
-        let is_alike = is_let_in
-            || self.has_the_same_elsewhere(habits)
-            || self.is_person && taken.value_days > 0 && (self.known.colleague_takes)();
+        self.is_new_of_vendor = is_let_in && taken.value_days == 0;
+        let is_known_for_it = is_let_in || self.has_the_same_elsewhere(habits);
+        let asks = self.is_person && taken.value_days > 0 && !is_known_for_it;
+        let colleagues = if asks { (self.known.colleagues)() } else { Colleagues::default() };
+        let is_alike = is_known_for_it || colleagues.take_it;
         let bits = self.bits_of_pair(turnover, taken, is_alike);
         let dimension = if actor == key { Dimension::Principal } else { Dimension::Origin };
         let calls = role.calls_of_all(Dimension::Principal);
         let (value, of_caller) = (actor.as_str().to_owned(), Some(of_caller));
         self.push(Part { dimension, value, of_role, of_caller, turnover, calls, bits });
         if !is_alike && taken.value_days > 0 && !self.known.is_role_made {
-            self.signs_of_role(turnover, taken);
+            self.signs_of_role(turnover, taken, colleagues);
         }
         if !is_alike {
             self.kind();
@@ -129,7 +126,7 @@ impl Weighing<'_> {
     /// Whether it is the caller's work to take roles of this name: a third of its roles are, in
     /// other accounts.
     fn has_the_same_elsewhere(&self, caller: Option<&Caller>) -> bool {
-        let name = |arn: &str| arn.rsplit('/').next().map(str::to_owned);
+        let name = |arn: &str| Some(arn.parse::<RoleArn>().ok()?.common_name().to_owned());
         let own = name(self.arn);
         let table = caller.and_then(|it| it.habits().table(Dimension::Role));
         let roles = table.into_iter().flat_map(|it| it.iter());
@@ -156,21 +153,34 @@ impl Weighing<'_> {
     }
 
     /// What the role itself says of somebody who takes it for the first time.
-    fn signs_of_role(&mut self, of_role: Turnover, of_caller: Turnover) {
+    fn signs_of_role(&mut self, of_role: Turnover, of_caller: Turnover, colleagues: Colleagues) {
         const WEEKS: i64 = 10;
         let time = self.it.call.time;
+        let is_unheard_of = self.is_person && !colleagues.take_its_like;
         // That somebody takes an unused role was told when the first one did; others who come then
         // are judged by what is left.
         let was_told = of_role.value_days == 0 && !self.known.role.folds.is_empty();
-        match self.known.role.last_taken() {
+        let bits = |days: i64| (1.0 + days as f64).log2() + 1.25;
+        match (self.known.role.last_taken(), self.known.actor.and_then(first_role_taken)) {
+            (_, Some(first)) if of_role.value_days == 0 && is_unheard_of => {
+                let days = days_between(first, time);
+                let words = format!(
+                    "in the {days} days that the caller is known nobody took the role, and none \
+                     of those who take the same roles took one of its name"
+                );
+                self.sign(SignKind::Disuse, bits(days).max(2.5), words);
+            }
             _ if was_told => {}
             _ if of_role.value_days == 0 => {
                 self.sign(SignKind::Disuse, 2.5, "nobody was seen to take the role before");
             }
-            Some(last) if days_between(last, time) > WEEKS => {
+            (Some(last), _) if days_between(last, time) > WEEKS => {
                 let days = days_between(last, time);
-                let bits = (1.0 + days as f64).log2() + 1.25;
-                self.sign(SignKind::Disuse, bits, format!("nobody took the role for {days} days"));
+                // A role that is taken now and then, each time by somebody else, is no leftover.
+                let share =
+                    if is_unheard_of { 1.0 } else { (of_role.bits_of_new() / 2.0).clamp(0.0, 1.0) };
+                let words = format!("nobody took the role for {days} days");
+                self.sign(SignKind::Disuse, bits(days) * share, words);
             }
             _ => {}
         }
@@ -230,6 +240,8 @@ impl Weighing<'_> {
         let bits = match own.value_days {
             // Whoever came just now is known by the role alone.
             0 if turnover.value_days == 0 => 0.0,
+            // A new user alone is the vendor's affair, and so is a new place.
+            0 if self.is_new_of_vendor => 1.5 * of_role,
             0 if self.is_person && turnover.values > MANY => of_role.min(3.0),
             0 => of_role,
             days if self.known.named == Some(Named::Itself) && days < 5 => 0.0,
@@ -303,7 +315,7 @@ impl Weighing<'_> {
         let last = self.known.caller.and_then(last_role_taken).filter(|_| is_key);
         let Some(days) = last.map(|last| days_between(last, self.it.call.time)) else { return };
         if days > DAYS {
-            let bits = (days as f64).log2() + 0.5;
+            let bits = 1.5 * (days as f64).log2() + 0.5;
             self.sign(SignKind::Absence, bits, format!("the key took no role for {days} days"));
         }
     }
@@ -312,7 +324,7 @@ impl Weighing<'_> {
     /// are, a thief uses one that is made.
     fn moved(&mut self, block: &str) {
         if let Some(sign) = moved_token(self.it, self.known.caller) {
-            self.signs.push(sign);
+            self.surprise.signs.push(sign);
             return;
         }
         let parent = self.known.lineage.and_then(Lineage::parent);
@@ -335,7 +347,8 @@ impl Weighing<'_> {
     fn soft(&mut self, is_new_pair: bool) {
         const MOST: f64 = 5.0;
         let values = profile::of_names(self.it);
-        let days = self.known.role.turnover_of_all(Dimension::Principal).value_days;
+        let Turnover { value_days: days, values: newcomers, .. } =
+            self.known.role.turnover_of_all(Dimension::Principal);
         for (dimension, value) in values {
             let table = self.known.role.habits(self.class).and_then(|it| it.table(dimension));
             if table.is_some_and(|it| it.get(&value).is_some()) {
@@ -352,6 +365,8 @@ impl Weighing<'_> {
                 Some(0.0) => f64::from(u8::from(is_strange)),
                 Some(of_caller) => of_role.min(of_caller).min(most),
                 None if turnover.value_days == 0 => 0.0,
+                // A newcomer among many brings tools of their own.
+                None if self.is_person && newcomers > MANY => of_role.min(1.0),
                 None => of_role.min(most),
             };
             let calls = table.map_or(0, |it| it.calls());
@@ -408,6 +423,10 @@ fn bits(caller: Option<&Habits>, dimension: Dimension, value: &str) -> Option<f6
 
 fn days_between(from: Timestamp, to: Timestamp) -> i64 {
     to.duration_since(from).as_hours() / 24
+}
+
+fn first_role_taken(caller: &Caller) -> Option<Timestamp> {
+    caller.habits().table(Dimension::Role)?.iter().map(|(_, seen)| seen.first).min()
 }
 
 fn last_role_taken(caller: &Caller) -> Option<Timestamp> {

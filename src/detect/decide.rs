@@ -1,0 +1,126 @@
+//! What is done about the findings on one call: told, counted, or taken for normal.
+
+use super::fold::{FoldState, fold_key, story_key, subject};
+use super::{Found, Judged};
+use crate::alert::{Alert, Message};
+use crate::baseline::{FoldKey, Repeat};
+use crate::event::Event;
+use crate::finding::{Ground, worst};
+use crate::lineage::Lineage;
+use crate::severity::Severity;
+use crate::state::{Change, Changes, State, Subject};
+use crate::surprise::Surprise;
+
+/// What is done about the findings on one call.
+pub(super) struct Decision {
+    pub(super) found: Found,
+    /// What is remembered of the alert, and where; empty without findings.
+    folds: Vec<Kept>,
+    /// Whether it is more of what was told before, and worth no more than a low alert.
+    is_told: bool,
+    pub(super) teaches: bool,
+}
+
+/// An alert among those of its kind.
+#[derive(Debug, Clone)]
+struct Kept {
+    subject: Subject,
+    key: FoldKey,
+    /// How urgent it would be if it came for the first time.
+    severity: Severity,
+    repeat: Repeat,
+}
+
+impl Decision {
+    pub(super) fn of(state: &State<'_>, event: &Event, found: Found) -> Self {
+        let time = event.call().time;
+        let Some(severity) = worst(&found.findings) else {
+            return Self { found, folds: Vec::new(), is_told: false, teaches: true };
+        };
+        let adoptable = found.findings.iter().all(|it| it.ground == Ground::Habit);
+        let kept = |subject: Subject, key: FoldKey| {
+            let first = Repeat::Send { repeats: 0, event_ids: Vec::new() };
+            let fold_state = FoldState::of(state, &subject);
+            let folds = fold_state.folds();
+            let repeat = folds.map_or(first, |it| it.judge(&key, severity, time, adoptable));
+            Kept { subject, key, severity, repeat }
+        };
+        let subject = subject(event, &found.findings);
+        let own = kept(subject, fold_key(state, event, &found.findings));
+        let story = story_key(state, event, &found.findings).filter(|_| adoptable);
+        let story = story.map(|(caller, key)| kept(Subject::Caller(caller), key));
+        let is_told = |it: &Kept| matches!(it.repeat, Repeat::Count | Repeat::Normal);
+        let is_told = match own.repeat {
+            Repeat::Remind { .. } => true,
+            Repeat::Adopt { .. } => severity <= Severity::Medium,
+            _ => story.as_ref().is_some_and(is_told),
+        };
+        let teaches = matches!(own.repeat, Repeat::Adopt { .. } | Repeat::Normal);
+        Self { found, folds: std::iter::once(own).chain(story).collect(), is_told, teaches }
+    }
+
+    /// What was found before is told once more, for what was told about it was not right.
+    pub(super) fn again(state: &State<'_>, event: &Event, found: Found) -> Self {
+        let mut decided = Self::of(state, event, found);
+        let time = event.call().time;
+        let is_told = decided.folds.iter().any(|it| {
+            let fold_state = FoldState::of(state, &it.subject);
+            let folds = fold_state.folds();
+            it.severity <= Severity::Medium
+                && folds.is_some_and(|folds| folds.was_told_before(&it.key, time))
+        });
+        let send = Repeat::Send { repeats: 0, event_ids: Vec::new() };
+        decided.folds.truncate(1);
+        decided.folds.iter_mut().for_each(|it| it.repeat = send.clone());
+        Self { is_told, teaches: false, ..decided }
+    }
+
+    /// What was found is known already.
+    pub(super) fn nothing(found: Found) -> Self {
+        Self { found, folds: Vec::new(), is_told: false, teaches: false }
+    }
+
+    pub(super) fn is_sent(&self) -> bool {
+        let own = self.folds.first().map(|it| &it.repeat);
+        own.is_some_and(|it| !matches!(it, Repeat::Count | Repeat::Normal))
+    }
+
+    pub(super) fn into_judged(
+        self,
+        event: &Event,
+        lineage: Option<&Lineage>,
+        revision: u32,
+        joined: bool,
+        mut changes: Changes,
+    ) -> Judged {
+        let Found { findings, surprise, floor } = self.found;
+        let Some(own) = self.folds.first() else {
+            return Judged { findings, surprise, ..Judged::silent(joined, changes) };
+        };
+        let call = event.call();
+        let message = match own.repeat.clone() {
+            Repeat::Send { repeats, event_ids } | Repeat::Remind { repeats, event_ids } => {
+                Some(Message { revision, repeats, event_ids, becomes_normal: false })
+            }
+            Repeat::Adopt { repeats, event_ids } => {
+                Some(Message { revision, repeats, event_ids, becomes_normal: true })
+            }
+            Repeat::Count | Repeat::Normal => None,
+        };
+        let is_repeat = own.repeat == Repeat::Count;
+        let (time, event_id) = (call.time, call.event_id().cloned());
+        changes.extend(self.folds.into_iter().map(|it| {
+            let Kept { subject, key, severity, repeat } = it;
+            Change::Fold { subject, key, severity, time, event_id: event_id.clone(), repeat }
+        }));
+        let bits = surprise.as_ref().map(Surprise::total);
+        let mut told = findings.clone();
+        if self.is_told {
+            let floor = floor.unwrap_or(Severity::Low);
+            told.iter_mut().for_each(|it| it.severity = it.severity.min(floor));
+        }
+        let alert = message.and_then(|message| Alert::new(event, told, bits, message));
+        let alert = alert.map(|alert| Box::new(alert.with_chain(lineage)));
+        Judged { joined, alert, repeat: is_repeat, findings, surprise, changes, late: Vec::new() }
+    }
+}
