@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
-use rolewatch::baseline::Table;
+use rolewatch::baseline::{Caller, Dimension};
 
 /// By which law the values of a day come.
 #[derive(Debug, Clone, Copy)]
@@ -113,11 +113,11 @@ fn blocks(law: Law) -> Vec<Block> {
     const HISTORIES: u64 = 150;
     let mut blocks = vec![Block::default(); (DAYS / BLOCK) as usize];
     for seed in 0..HISTORIES {
-        let (mut source, mut table) = (Source::new(law, seed), Table::default());
+        let (mut source, mut caller) = (Source::new(law, seed), Caller::default());
         let mut known = BTreeSet::new();
         for day in 0..DAYS {
             let block = &mut blocks[(day / BLOCK) as usize];
-            let turnover = table.turnover();
+            let turnover = caller.habits().turnover(Dimension::Network);
             let values = source.day(day);
             block.expected += turnover.chance_of_new() * values.len() as f64;
             block.came += values.iter().filter(|it| known.insert(**it)).count() as f64;
@@ -125,7 +125,8 @@ fn blocks(law: Law) -> Vec<Block> {
             block.seen += f64::from(turnover.value_days);
             block.days += 1.0;
             let time = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * i64::from(day));
-            values.iter().for_each(|it| table.learn(&Arc::from(it.to_string()), time));
+            let values = values.iter().map(|it| (Dimension::Network, Arc::from(it.to_string())));
+            values.for_each(|value| caller.learn(&[value], time));
         }
     }
     blocks

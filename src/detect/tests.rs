@@ -296,3 +296,31 @@ fn what_is_exempt_brings_nothing_else_up() {
     };
     assert!(judged.alert.is_none(), "{:?}", judged.alert);
 }
+
+/// Alice without MFA at the role of this name in this account.
+fn at(n: u32, account: &str, name: &str, time: &str) -> Value {
+    let mut record = record(n, time, false);
+    record["requestParameters"]["roleArn"] = json!(format!("arn:aws:iam::{account}:role/{name}"));
+    record
+}
+
+fn severity_of(judged: &Judged) -> Option<Severity> {
+    judged.alert.as_ref().map(|alert| alert.severity)
+}
+
+#[test]
+fn one_story_is_told_once_and_a_day_later_once_more() {
+    use Severity::{High, Low};
+    let mut memory = with_mfa();
+    let tell = |memory: &mut WorkingSet, n, account, name, time| {
+        severity_of(&watch(memory, &at(n, account, name, time)))
+    };
+    let first = tell(&mut memory, 1, "111122223333", "Admin", "2026-03-04T05:00:00Z");
+    assert_eq!(first, Some(High));
+    let alike = tell(&mut memory, 2, "222233334444", "Admin", "2026-03-04T06:00:00Z");
+    assert_eq!(alike, Some(Low), "the same in another account");
+    let other = tell(&mut memory, 3, "222233334444", "Billing", "2026-03-04T07:00:00Z");
+    assert_eq!(other, Some(High), "another role is another story");
+    let later = tell(&mut memory, 4, "222233334444", "Admin", "2026-03-05T08:00:00Z");
+    assert_eq!(later, Some(High), "what is urgent stays so");
+}

@@ -105,6 +105,15 @@ mod tests {
     }
 
     #[test]
+    fn fires_when_a_role_takes_itself_three_times_in_a_row() {
+        let mut chain = Chain::new(Scene::default());
+        for minutes in [5, 9, 8] {
+            assert_eq!(chain.take("A", minutes, RULE.id), None);
+        }
+        assert_eq!(chain.take("A", 7, RULE.id), Some(Severity::Medium));
+    }
+
+    #[test]
     fn is_silent_for_a_straight_chain_and_for_a_role_that_renews_itself_in_time() {
         let mut chain = Chain::new(Scene::default());
         for role in ["A", "A", "B", "C"] {

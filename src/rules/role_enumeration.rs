@@ -102,6 +102,15 @@ mod tests {
     }
 
     #[test]
+    fn is_silent_on_the_role_that_the_caller_takes_every_day() {
+        let mut scene = Scene::default().daily(5, &call());
+        for role in 1..9 {
+            scene.then(RULE.id, &refused(role));
+        }
+        assert_eq!(scene.then(RULE.id, &call()), None);
+    }
+
+    #[test]
     fn is_silent_on_one_role_refused_often_and_on_refusals_days_apart() {
         let mut scene = Scene::default();
         for _ in 0..20 {
