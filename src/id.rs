@@ -186,11 +186,10 @@ impl RoleArn {
         self.0.rsplit('/').next().unwrap_or_default()
     }
 
-    /// The name that the role has in every account: of a permission set's role, which ends in
-    /// digits that differ, what stands before them.
+    /// The name that the role has in every account: of a permission set's role the set's.
     #[must_use]
     pub fn common_name(&self) -> &str {
-        common_name(self.name())
+        permission_set(self.name()).unwrap_or(self.name())
     }
 
     /// Whether an AWS service owns the role (a service-linked role).
@@ -208,11 +207,11 @@ impl RoleArn {
     }
 }
 
-/// A role's name without what differs from account to account:
-/// `AWSReservedSSO_<set>_<16 hex digits>`.
-fn common_name(name: &str) -> &str {
-    let set = name.strip_prefix("AWSReservedSSO_").and_then(|it| it.rsplit_once('_'));
-    set.map_or(name, |(set, _)| set)
+/// The permission set whose role bears this name: `AWSReservedSSO_<set>_<16 hex digits>`, where the
+/// digits differ from account to account.
+#[must_use]
+pub fn permission_set(role_name: &str) -> Option<&str> {
+    Some(role_name.strip_prefix("AWSReservedSSO_")?.rsplit_once('_')?.0)
 }
 
 /// AWS: a role name has at most 64 characters, its path at most 512.

@@ -150,6 +150,13 @@ impl Lineage {
         before.iter().take(away).map(Arc::as_ref).find(|link| link.is_same_role(last))
     }
 
+    /// How often the last role of the chain was taken by its own session, in a row.
+    #[must_use]
+    pub fn renewals(&self) -> usize {
+        let Some((last, before)) = self.links.split_last() else { return 0 };
+        before.iter().rev().take_while(|link| link.is_same_role(last)).count()
+    }
+
     /// When the first session that was seen ended, if it had ended when a later session of the
     /// chain made this call: the lineage is kept alive by taking roles in turn. What a session
     /// does itself is no proof that it had ended.

@@ -53,6 +53,9 @@ pub const RULES: &[Rule] = &[
 pub const FOLLOWING: &[&str] =
     &["chain_cycle", "chain_depth", "credential_hop", "missing_mfa", "new_network"];
 
+/// The rules that look at where a caller is, whichever role it takes there.
+pub const OF_PLACE: &[&str] = &["credential_hop", "new_network"];
+
 /// A rule: what it checks, and what whoever reads its alert has to know.
 #[derive(Debug)]
 pub struct Rule {

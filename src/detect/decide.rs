@@ -22,7 +22,6 @@ pub(super) struct Decision {
 }
 
 /// An alert among those of its kind.
-#[derive(Debug, Clone)]
 struct Kept {
     subject: Subject,
     key: FoldKey,

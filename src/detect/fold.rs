@@ -8,11 +8,9 @@ use crate::event::{Event, ExternalIdUse, PrincipalKey};
 use crate::finding::{Finding, worst};
 use crate::lineage;
 use crate::profile;
+use crate::rules::OF_PLACE;
 use crate::severity::Severity;
 use crate::state::{State, Subject};
-
-/// The rules that look at where a caller is, whichever role it takes there.
-const OF_PLACE: [&str; 2] = ["credential_hop", "new_network"];
 
 /// Where the folds of a subject are kept.
 pub(super) enum FoldState {
@@ -68,8 +66,8 @@ pub(super) fn story_key(
     let role = it.role().filter(|_| it.call.granted() && worst(findings) > Some(Severity::Low))?;
     let caller = it.call.principal.key()?;
     let telling = telling(state, event, findings);
-    let urgent = findings.iter().filter(|it| it.severity > Severity::Low);
-    let is_of_place = urgent.into_iter().all(|it| OF_PLACE.contains(&&*it.rule));
+    let mut urgent = findings.iter().filter(|it| it.severity > Severity::Low);
+    let is_of_place = urgent.all(|it| OF_PLACE.contains(&&*it.rule));
     let name = if is_of_place { "" } else { role.common_name() };
     let parts = ["story", name].into_iter().chain(telling.iter().map(String::as_str));
     Some((caller, FoldKey::of(parts)))

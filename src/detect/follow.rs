@@ -240,10 +240,7 @@ fn known_copy(
     if first.call != this && !first.call.is_shared_with(&this) {
         return None;
     }
-    // Another environment may have found what this one did not.
-    let is_other = |it: &&Finding| findings.iter().all(|known| known.rule != it.rule);
-    let others = first.findings.iter().filter(is_other);
-    let findings = findings.iter().chain(others).cloned().collect();
+    let findings = first.beside(findings);
     let copy = Arc::new(FirstCopy { revision, findings, ..FirstCopy::clone(&first) });
     Some(Change::SawCopy { shared_id, copy })
 }

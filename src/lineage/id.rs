@@ -13,7 +13,7 @@ use super::{SKEW, Session};
 use crate::event::{
     Assumption, Call, Credential, EventKey, Principal, PrincipalKind, SignIn, SignInKind,
 };
-use crate::id::{AccessKeyId, AccountId, Address, RoleArn, UniqueId, hex};
+use crate::id::{self, AccessKeyId, AccountId, Address, RoleArn, UniqueId, hex};
 use crate::text::Text;
 
 macro_rules! digest {
@@ -205,13 +205,7 @@ fn permission_set(it: &Assumption) -> Option<(AccountId, &str)> {
     if it.call.principal.kind != PrincipalKind::Saml {
         return None;
     }
-    Some((it.role_account()?, set_of(it.role()?.name())?))
-}
-
-/// `AWSReservedSSO_<set>_<16 hex digits>`
-fn set_of(role_name: &str) -> Option<&str> {
-    let (set, _) = role_name.strip_prefix("AWSReservedSSO_")?.rsplit_once('_')?;
-    Some(set)
+    Some((it.role_account()?, id::permission_set(it.role()?.name())?))
 }
 
 /// Under what other records tell where the person was who opened a session from inside AWS.
@@ -265,7 +259,7 @@ pub fn told_by(it: &SignIn) -> Vec<CredentialKey> {
             bearer.map(|(id, name)| CredentialKey::bearer(id, name, about)).into_iter().collect()
         }
         SignInKind::RoleCredentials { account: Some(account), role_name: Some(name) } => {
-            let set = set_of(name.as_str()).unwrap_or(name.as_str());
+            let set = id::permission_set(name.as_str()).unwrap_or(name.as_str());
             vec![CredentialKey::permission_set(*account, set, about)]
         }
         _ => Vec::new(),

@@ -15,9 +15,9 @@ pub(super) const RULE: Rule = Rule {
     mitre: &["T1550.001", "T1098.001"],
     sees: "A granted assumption whose chain of roles comes back to a role that it has left \
            (A, B, A), or in which a role was taken by its own session three times in a row, which \
-           is medium; or that is made after the first session of its chain has \
-           expired, so that the chain is kept alive by taking roles in turn, which is high. A \
-           role taken once or twice by its own session is no cycle.",
+           is medium; or that is made after the first session of its chain has expired, so that \
+           the chain is kept alive by taking roles in turn, which is high. A role taken once or \
+           twice by its own session is no cycle.",
     why: "A session taken from another role lives for an hour at most. Two roles that trust each \
           other, or one that trusts itself, give new hours without end to whoever once had a \
           session: the origin's key may long be gone.",
@@ -42,19 +42,13 @@ fn is_too_long(lineage: &Lineage, expired: Timestamp) -> bool {
     is_again || last.time.is_some_and(|time| time.duration_since(expired) > CHAINED)
 }
 
-/// How often the last role of the chain was taken by its own session, in a row.
-fn renewals(lineage: &Lineage) -> usize {
-    let Some(last) = lineage.links.last().and_then(|it| it.role.as_ref()) else { return 0 };
-    let same = lineage.links.iter().rev().take_while(|it| it.role.as_ref() == Some(last));
-    same.count().saturating_sub(1)
-}
-
 fn check(case: &Case<'_>) -> Option<Finding> {
     const MANY: usize = 3;
     let it = case.granted_assumption()?;
     let lineage = case.lineage?;
     let outlived = lineage.outlived().filter(|expired| is_too_long(lineage, *expired));
     let returns = lineage.returns_to();
+    let renewals = lineage.renewals();
     let (severity, phrase, reason) = match (outlived, returns) {
         (Some(expired), _) => (
             Severity::High,
@@ -65,9 +59,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
             let reason = "the chain comes back to a role that it had left";
             (Severity::Medium, "by a chain that comes back to it", reason.to_owned())
         }
-        (None, None) if renewals(lineage) >= MANY => {
-            let times = renewals(lineage);
-            let reason = format!("the role was taken by its own session {times} times in a row");
+        (None, None) if renewals >= MANY => {
+            let reason = format!("the role was taken by its own session {renewals} times in a row");
             (Severity::Medium, "by its own session again and again", reason)
         }
         (None, None) => return None,

@@ -22,8 +22,7 @@ pub(super) const RULE: Rule = Rule {
            serial in the request. It is high where MFA is declared as required, or this user has \
            always shown one on at least three days; medium where neither the user nor the role \
            is known yet; low where nothing is known of the user and the role is steadily taken \
-           with MFA; and nothing where the user is known for \
-           working without, or where MFA is declared as not required. It is high too where \
+           with MFA; and nothing where the user is known for working without, or where MFA is declared as not required. It is high too where \
            the role's trust policy demands MFA by BoolIfExists and a long-term key came in \
            without: such a key has no MFA context, so the condition passes. Records that cannot \
            tell (another account's copy, identity providers) never fire. Of a role session the \

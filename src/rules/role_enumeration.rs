@@ -14,8 +14,9 @@ pub(super) const RULE: Rule = Rule {
     severities: &[Severity::Medium, Severity::High],
     mitre: &["T1087.004", "T1580"],
     sees: "One principal was refused many different roles within minutes (medium), and then was \
-           granted one that it does not take every day (high). Both numbers are tuning: eight roles in fifteen minutes. Refusals \
-           of one role, as right after its creation, are not this.",
+           granted one that it does not take every day (high). Both numbers are tuning: eight \
+           roles in fifteen minutes. Refusals of one role, as right after its creation, are not \
+           this.",
     why: "With a stolen credential in hand the first question is what it opens. Trying every \
           role by name is how tools answer it.",
     harmless: "An inventory or posture tool that walks over all roles with too few rights. It \

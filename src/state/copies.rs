@@ -34,10 +34,16 @@ impl FirstCopy {
     pub fn join(&self, other: &Self) -> Self {
         let rank = |it: &Self| (it.complete, it.revision);
         let (more, less) = if rank(self) > rank(other) { (self, other) } else { (other, self) };
-        let mut joined = Self { revision: more.revision.max(less.revision), ..more.clone() };
-        let is_new = |it: &&Finding| more.findings.iter().all(|known| known.rule != it.rule);
-        joined.findings.extend(less.findings.iter().filter(is_new).cloned());
-        joined
+        let revision = more.revision.max(less.revision);
+        Self { revision, findings: less.beside(&more.findings), ..more.clone() }
+    }
+
+    /// These findings, and what was found beside them before: another environment may have found
+    /// what this one did not.
+    #[must_use]
+    pub fn beside(&self, findings: &[Finding]) -> Vec<Finding> {
+        let is_other = |it: &&Finding| findings.iter().all(|known| known.rule != it.rule);
+        findings.iter().chain(self.findings.iter().filter(is_other)).cloned().collect()
     }
 }
 
