@@ -196,7 +196,7 @@ fn copy(
         false => Decision::nothing(again),
     };
     let mut changes = Changes::new();
-    if all.is_empty() {
+    if all.is_empty() || decided.teaches {
         changes.extend(match was_half_told(state, event, first) {
             true => lessons(state, event, lineage),
             false => completing_lessons(state, it, lineage),
