@@ -175,6 +175,20 @@ impl Folds {
         }
     }
 
+    /// Whether this was told within the time before, as no less urgent.
+    #[must_use]
+    pub fn was_told_within(
+        &self,
+        span: SignedDuration,
+        key: &FoldKey,
+        severity: Severity,
+        time: Timestamp,
+    ) -> bool {
+        self.0
+            .get(key)
+            .is_some_and(|fold| fold.severity >= severity && time.duration_since(fold.sent) < span)
+    }
+
     /// Whether a call of this time was not the first of its kind to be told of: a day lies
     /// between them, or the last message was about an earlier call.
     #[must_use]

@@ -1,15 +1,21 @@
 //! What is done about the findings on one call: told, counted, or taken for normal.
 
-use super::fold::{FoldState, fold_key, story_key, subject};
+use jiff::{SignedDuration, Timestamp};
+
+use super::fold::{FoldState, Story, StoryKind, fold_key, stories, subject};
 use super::{Found, Judged};
 use crate::alert::{Alert, Message};
-use crate::baseline::{FoldKey, Repeat};
+use crate::baseline::{FoldKey, Folds, Repeat};
 use crate::event::Event;
 use crate::finding::{Ground, worst};
 use crate::lineage::Lineage;
 use crate::severity::Severity;
 use crate::state::{Change, Changes, State, Subject};
 use crate::surprise::Surprise;
+
+/// How long more of a story is told as what is known already, and how long if it is urgent.
+const LATELY: SignedDuration = SignedDuration::from_hours(72);
+const TODAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// What is done about the findings on one call.
 pub(super) struct Decision {
@@ -21,13 +27,47 @@ pub(super) struct Decision {
     pub(super) teaches: bool,
 }
 
-/// An alert among those of its kind.
+/// An alert among those of its kind, or of its story.
 struct Kept {
     subject: Subject,
     key: FoldKey,
+    /// The story, if it is not the kind.
+    kind: Option<StoryKind>,
     /// How urgent it would be if it came for the first time.
     severity: Severity,
     repeat: Repeat,
+}
+
+impl Kept {
+    fn of_story(state: &State<'_>, story: Story, time: Timestamp) -> Self {
+        let Story { kind, with, key, severity } = story;
+        let subject = Subject::Caller(with);
+        let span = match (kind, severity > Severity::Medium) {
+            (_, false) => LATELY,
+            (StoryKind::Same, true) => TODAY,
+            // What is urgent is told for every role.
+            (StoryKind::Moved | StoryKind::OfRule, true) => SignedDuration::ZERO,
+        };
+        let fold_state = FoldState::of(state, &subject);
+        let is_told = |folds: &Folds| folds.was_told_within(span, &key, severity, time);
+        let repeat = match fold_state.folds().is_some_and(is_told) {
+            true => Repeat::Count,
+            false => Repeat::Send { repeats: 0, event_ids: Vec::new() },
+        };
+        Self { subject, key, kind: Some(kind), severity, repeat }
+    }
+
+    fn is_told(&self) -> bool {
+        self.repeat == Repeat::Count
+    }
+}
+
+/// Whether an alert is more of what its stories have told: of one of them that says all of it, or
+/// of every one that says a part.
+fn is_more_of(stories: &[Kept]) -> bool {
+    let mut by_rule = stories.iter().filter(|it| it.kind == Some(StoryKind::OfRule)).peekable();
+    let all = stories.iter().filter(|it| it.kind != Some(StoryKind::OfRule));
+    all.into_iter().any(Kept::is_told) || by_rule.peek().is_some() && by_rule.all(Kept::is_told)
 }
 
 impl Decision {
@@ -37,32 +77,33 @@ impl Decision {
             return Self { found, folds: Vec::new(), is_told: false, teaches: true };
         };
         let adoptable = found.findings.iter().all(|it| it.ground == Ground::Habit);
-        let kept = |subject: Subject, key: FoldKey| {
-            let first = Repeat::Send { repeats: 0, event_ids: Vec::new() };
-            let fold_state = FoldState::of(state, &subject);
-            let folds = fold_state.folds();
-            let repeat = folds.map_or(first, |it| it.judge(&key, severity, time, adoptable));
-            Kept { subject, key, severity, repeat }
-        };
         let subject = subject(event, &found.findings);
-        let own = kept(subject, fold_key(state, event, &found.findings));
-        let story = story_key(state, event, &found.findings).filter(|_| adoptable);
-        let story = story.map(|(caller, key)| kept(Subject::Caller(caller), key));
-        let is_told = |it: &Kept| matches!(it.repeat, Repeat::Count | Repeat::Normal);
-        let is_told = match own.repeat {
+        let key = fold_key(state, event, &found.findings);
+        let first = Repeat::Send { repeats: 0, event_ids: Vec::new() };
+        let fold_state = FoldState::of(state, &subject);
+        let folds = fold_state.folds();
+        let repeat = folds.map_or(first, |it| it.judge(&key, severity, time, adoptable));
+        let mut stories = stories(state, event, &found.findings);
+        stories.retain(|it| adoptable || it.kind != StoryKind::Same);
+        let stories: Vec<Kept> =
+            stories.into_iter().map(|it| Kept::of_story(state, it, time)).collect();
+        let is_told = match repeat {
             Repeat::Remind { .. } => true,
             Repeat::Adopt { .. } => severity <= Severity::Medium,
-            _ => story.as_ref().is_some_and(is_told),
+            _ => is_more_of(&stories),
         };
-        let teaches = matches!(own.repeat, Repeat::Adopt { .. } | Repeat::Normal);
-        Self { found, folds: std::iter::once(own).chain(story).collect(), is_told, teaches }
+        let teaches = matches!(repeat, Repeat::Adopt { .. } | Repeat::Normal);
+        let own = Kept { subject, key, kind: None, severity, repeat };
+        let folds = std::iter::once(own).chain(stories).collect();
+        Self { found, folds, is_told, teaches }
     }
 
     /// What was found before is told once more, for what was told about it was not right.
     pub(super) fn again(state: &State<'_>, event: &Event, found: Found) -> Self {
         let mut decided = Self::of(state, event, found);
         let time = event.call().time;
-        let is_told = decided.folds.iter().any(|it| {
+        let is_whole = |it: &&Kept| matches!(it.kind, None | Some(StoryKind::Same));
+        let is_told = decided.folds.iter().filter(is_whole).any(|it| {
             let fold_state = FoldState::of(state, &it.subject);
             let folds = fold_state.folds();
             it.severity <= Severity::Medium
@@ -109,7 +150,7 @@ impl Decision {
         let is_repeat = own.repeat == Repeat::Count;
         let (time, event_id) = (call.time, call.event_id().cloned());
         changes.extend(self.folds.into_iter().map(|it| {
-            let Kept { subject, key, severity, repeat } = it;
+            let Kept { subject, key, severity, repeat, .. } = it;
             Change::Fold { subject, key, severity, time, event_id: event_id.clone(), repeat }
         }));
         let bits = surprise.as_ref().map(Surprise::total);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::alert::is_about_caller;
 use crate::baseline::{Caller, Dimension, FoldKey, Folds, Habits, RoleBaseline};
-use crate::event::{Event, ExternalIdUse, PrincipalKey};
+use crate::event::{Assumption, Event, ExternalIdUse, PrincipalKey, PrincipalKind, TrustChange};
 use crate::finding::{Finding, worst};
 use crate::lineage;
 use crate::profile;
@@ -51,30 +51,105 @@ pub(super) fn subject(event: &Event, findings: &[Finding]) -> Subject {
 /// The kind of an alert: who, which rules, and the evidence in which a second attacker would
 /// differ from the first.
 pub(super) fn fold_key(state: &State<'_>, event: &Event, findings: &[Finding]) -> FoldKey {
-    FoldKey::of(telling(state, event, findings).iter().map(String::as_str))
+    FoldKey::of(telling(state, event, findings).parts())
 }
 
-/// What an alert on a role has in common with alerts on roles of the same name in other accounts,
-/// and one about the place of the caller with alerts on any role: it is kept with the caller who
-/// goes from one to the next.
-pub(super) fn story_key(
-    state: &State<'_>,
-    event: &Event,
+/// What an alert has in common with others on other roles.
+pub(super) struct Story {
+    pub(super) kind: StoryKind,
+    /// With whom it is kept.
+    pub(super) with: PrincipalKey,
+    pub(super) key: FoldKey,
+    pub(super) severity: Severity,
+}
+
+/// What a story is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StoryKind {
+    /// The caller takes the roles of one name in one account after the other, or is where it never
+    /// was, whichever role it takes there.
+    Same,
+    /// The workloads of an account call from elsewhere.
+    Moved,
+    /// What one rule says of whoever is behind the call, or of whom a pipeline lets in.
+    OfRule,
+}
+
+/// The stories that an alert may be part of; of one that is low there is none.
+pub(super) fn stories(state: &State<'_>, event: &Event, findings: &[Finding]) -> Vec<Story> {
+    let Some(severity) = worst(findings).filter(|it| *it > Severity::Low) else {
+        return Vec::new();
+    };
+    match event {
+        Event::Assumption(it) if it.call.granted() => {
+            let telling = telling(state, event, findings);
+            of_assumption(it, &telling, findings, severity)
+        }
+        Event::TrustChange(it) => of_opening(it, findings, severity).into_iter().collect(),
+        Event::Assumption(_) | Event::SignIn(_) => Vec::new(),
+    }
+}
+
+fn of_assumption(
+    it: &Assumption,
+    telling: &Telling,
     findings: &[Finding],
-) -> Option<(PrincipalKey, FoldKey)> {
-    let Event::Assumption(it) = event else { return None };
-    let role = it.role().filter(|_| it.call.granted() && worst(findings) > Some(Severity::Low))?;
-    let caller = it.call.principal.key()?;
-    let telling = telling(state, event, findings);
+    severity: Severity,
+) -> Vec<Story> {
+    let (Some(role), Some(caller)) = (it.role(), it.call.principal.key()) else {
+        return Vec::new();
+    };
+    let block = it.call.block();
     let mut urgent = findings.iter().filter(|it| it.severity > Severity::Low);
+    let actor = telling.origin.as_ref().unwrap_or(&caller);
+    let of_rule = |finding: &Finding| {
+        let parts = ["story", actor.as_str(), block.as_str(), &*finding.rule];
+        let key = FoldKey::of(parts.into_iter().chain(telling.rest()));
+        Story { kind: StoryKind::OfRule, with: actor.clone(), key, severity: finding.severity }
+    };
+    let mut stories: Vec<Story> = urgent.clone().map(of_rule).collect();
     let is_of_place = urgent.all(|it| OF_PLACE.contains(&&*it.rule));
+    let is_workload = it.call.principal.kind == PrincipalKind::Role;
+    if let Some(account) = it.call.principal.account.filter(|_| is_of_place && is_workload) {
+        let key = FoldKey::of(["moved", &account.to_string(), block.as_str()]);
+        stories.push(Story { kind: StoryKind::Moved, with: profile::workloads(), key, severity });
+    }
     let name = if is_of_place { "" } else { role.common_name() };
-    let parts = ["story", name].into_iter().chain(telling.iter().map(String::as_str));
-    Some((caller, FoldKey::of(parts)))
+    let key = FoldKey::of(["story", name].into_iter().chain(telling.parts()));
+    stories.push(Story { kind: StoryKind::Same, with: caller, key, severity });
+    stories
+}
+
+/// A pipeline lets the same stranger into one role after the other, each in an account of its own.
+fn of_opening(it: &TrustChange, findings: &[Finding], severity: Severity) -> Option<Story> {
+    let writer = it.call.principal.issuer.as_ref()?.common_name();
+    let opened = findings.iter().filter_map(|it| it.evidence.get("opened"));
+    let opened: Vec<String> = opened.map(ToString::to_string).collect();
+    let parts = ["opened", writer, it.call.name].into_iter();
+    let key = FoldKey::of(parts.chain(opened.iter().map(String::as_str)));
+    Some(Story { kind: StoryKind::OfRule, with: profile::workloads(), key, severity })
 }
 
 /// What tells one kind of alert from another.
-fn telling(state: &State<'_>, event: &Event, findings: &[Finding]) -> Vec<String> {
+struct Telling {
+    principal: PrincipalKey,
+    origin: Option<PrincipalKey>,
+    rest: Vec<String>,
+    rules: Vec<String>,
+}
+
+impl Telling {
+    fn parts(&self) -> impl Iterator<Item = &str> {
+        let who = [self.principal.as_str(), self.origin.as_ref().map_or("", PrincipalKey::as_str)];
+        who.into_iter().chain(self.rest()).chain(self.rules.iter().map(String::as_str))
+    }
+
+    fn rest(&self) -> impl Iterator<Item = &str> {
+        self.rest.iter().map(String::as_str)
+    }
+}
+
+fn telling(state: &State<'_>, event: &Event, findings: &[Finding]) -> Telling {
     let call = event.call();
     let principal = call.principal.key_or_unnamed();
     // The sessions of one role are many people's.
@@ -104,9 +179,7 @@ fn telling(state: &State<'_>, event: &Event, findings: &[Finding]) -> Vec<String
         Event::TrustChange(_) | Event::SignIn(_) => String::new(),
     };
     let granted = if call.granted() { "granted" } else { "refused" };
-    let mut told = vec![
-        principal.as_str().to_owned(),
-        origin.map_or_else(String::new, |it| it.as_str().to_owned()),
+    let rest = vec![
         network,
         external_id,
         borrowed.unwrap_or_default().to_owned(),
@@ -114,8 +187,7 @@ fn telling(state: &State<'_>, event: &Event, findings: &[Finding]) -> Vec<String
         granted.to_owned(),
         opened(event, findings),
     ];
-    told.append(&mut rules);
-    told
+    Telling { principal, origin, rest, rules }
 }
 
 /// The role whose trust was changed, and what was found: another role, or another door, is
@@ -143,13 +215,13 @@ fn telling_network(state: &State<'_>, event: &Event) -> String {
         return String::new();
     }
     let changes = |habits: &Habits| {
-        let turnover = habits.turnover(Dimension::Network);
+        let turnover = habits.turnover(Dimension::NetworkBlock);
         turnover.value_days >= KNOWN_DAYS && turnover.bits_of_new() < VOLATILE_BITS
     };
     let caller = call.principal.key().and_then(|key| state.caller(&key));
-    let network = call.address.network();
+    let block = call.block();
     let of_caller = caller.is_some_and(|caller| {
-        let is_known = caller.habits().seen(Dimension::Network, network.as_str()).is_some();
+        let is_known = caller.habits().seen(Dimension::NetworkBlock, block.as_str()).is_some();
         is_known || changes(caller.habits())
     });
     let of_role = match event {
@@ -158,5 +230,5 @@ fn telling_network(state: &State<'_>, event: &Event) -> String {
         }),
         Event::TrustChange(_) | Event::SignIn(_) => false,
     };
-    if of_caller || of_role { String::new() } else { network.as_str().to_owned() }
+    if of_caller || of_role { String::new() } else { block.as_str().to_owned() }
 }

@@ -324,3 +324,132 @@ fn one_story_is_told_once_and_a_day_later_once_more() {
     let later = tell(&mut memory, 4, "222233334444", "Admin", "2026-03-05T08:00:00Z");
     assert_eq!(later, Some(High), "what is urgent stays so");
 }
+
+/// A granted AssumeRole at this hour after the beginning, by this identity from this address.
+fn taken(n: u32, hour: i64, identity: &Value, role: &str, address: &str) -> Value {
+    let start: Timestamp = "2026-02-02T09:00:00Z".parse().unwrap();
+    let time = start + jiff::SignedDuration::from_hours(hour);
+    let mut record = record(n, &time.to_string(), true);
+    record["userIdentity"] = identity.clone();
+    record["requestParameters"]["roleArn"] = json!(role);
+    record["sourceIPAddress"] = json!(address);
+    record
+}
+
+fn user(name: &str) -> Value {
+    json!({
+        "type": "IAMUser", "principalId": format!("AIDAEXAMPLE{name}"), "userName": name,
+        "accountId": "111122223333", "accessKeyId": format!("AKIAEXAMPLE{name}"),
+        "arn": format!("arn:aws:iam::111122223333:user/{name}"),
+    })
+}
+
+fn session(role: &str, account: &str) -> Value {
+    json!({
+        "type": "AssumedRole", "principalId": format!("AROAEXAMPLE{role}{account}:i-1"),
+        "arn": format!("arn:aws:sts::{account}:assumed-role/{role}/i-1"),
+        "accountId": account, "accessKeyId": format!("ASIAEXAMPLE{role}"),
+        "sessionContext": {"sessionIssuer": {
+            "type": "Role", "principalId": format!("AROAEXAMPLE{role}{account}"), "userName": role,
+            "arn": format!("arn:aws:iam::{account}:role/{role}"),
+        }},
+    })
+}
+
+const HOME: &str = "198.51.100.7";
+const AWAY: &str = "203.0.113.9";
+const MONTH: i64 = 24 * 30;
+
+#[test]
+fn the_move_of_an_accounts_workloads_is_told_once() {
+    let mut memory = WorkingSet::default();
+    let workloads = ["Billing", "Search", "Mail"].map(|name| session(name, "111122223333"));
+    let target = |at: usize| format!("arn:aws:iam::111122223333:role/Target{at}");
+    let mut n = 0;
+    let mut take = |at: usize, hour, address| {
+        n += 1;
+        severity_of(&watch(&mut memory, &taken(n, hour, &workloads[at], &target(at), address)))
+    };
+    for day in 0..30 {
+        for at in 0..3 {
+            take(at, 24 * day, HOME);
+        }
+    }
+    assert_eq!(take(0, MONTH, AWAY), Some(Severity::Medium));
+    assert_eq!(take(1, MONTH + 1, AWAY), Some(Severity::Low), "one more has moved");
+    assert_eq!(take(2, MONTH + 2, "192.0.2.1"), Some(Severity::Medium), "elsewhere");
+}
+
+#[test]
+fn what_is_new_about_a_person_is_told_once_in_three_days() {
+    let mut memory = WorkingSet::default();
+    let role = |name: &str| format!("arn:aws:iam::111122223333:role/{name}");
+    let mut n = 0;
+    let mut take = |name: &str, hour, role: &str| {
+        n += 1;
+        severity_of(&watch(&mut memory, &taken(n, hour, &user(name), role, HOME)))
+    };
+    for day in 0..30 {
+        take("ALICE", 24 * day, &role("Own"));
+        for it in ["A", "B", "C"] {
+            take("BOB", 24 * day, &role(&format!("{it}Admin")));
+        }
+    }
+    assert_eq!(take("ALICE", MONTH, &role("AAdmin")), Some(Severity::Medium));
+    assert_eq!(take("ALICE", MONTH + 1, &role("BAdmin")), Some(Severity::Low));
+    assert_eq!(take("ALICE", MONTH + 73, &role("CAdmin")), Some(Severity::Medium));
+}
+
+#[test]
+fn one_stranger_whom_a_pipeline_lets_into_many_roles_is_told_of_once() {
+    let mut memory = WorkingSet::default();
+    let mut open = |n: u32, account: &str, stranger: &str| {
+        let mut record = record(n, &format!("2026-03-04T05:{n:02}:00Z"), false);
+        record["eventSource"] = json!("iam.amazonaws.com");
+        record["eventName"] = json!("UpdateAssumeRolePolicy");
+        record["recipientAccountId"] = json!(account);
+        record["userIdentity"] = session("TerraformApply", account);
+        let policy = json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Action": "sts:AssumeRole",
+            "Principal": {"AWS": format!("arn:aws:iam::{stranger}:root")},
+            "Condition": {"StringEquals": {"sts:ExternalId": "a-long-secret-of-the-vendor"}},
+        }]});
+        record["requestParameters"] =
+            json!({"roleName": "Vendor", "policyDocument": policy.to_string()});
+        severity_of(&watch(&mut memory, &record))
+    };
+    let first = open(1, "111122223333", "777788889999");
+    assert_eq!(first, Some(Severity::Medium));
+    assert_eq!(open(2, "222233334444", "777788889999"), Some(Severity::Low));
+    assert_eq!(open(3, "333344445555", "888899990000"), first, "another stranger");
+}
+
+/// Of a call between two accounts of ours the role's copy tells too little to be judged: what was
+/// found with the caller's becomes normal with it.
+#[test]
+fn what_comes_again_is_adopted_whichever_copy_comes_first() {
+    let mut memory = WorkingSet::default();
+    let role = "arn:aws:iam::222233334444:role/Target";
+    let mut n = 0;
+    let mut take = |hour, address| {
+        n += 2;
+        let mut own = taken(n, hour, &user("ALICE"), role, address);
+        own["sharedEventID"] = json!(format!("shared-{n}"));
+        let mut other = own.clone();
+        other["eventID"] = json!(format!("event-{}", n + 1));
+        other["recipientAccountId"] = json!("222233334444");
+        other["userIdentity"] = json!({"type": "AWSAccount", "accountId": "111122223333",
+            "principalId": "AIDAEXAMPLEALICE"});
+        let poorer = severity_of(&watch(&mut memory, &other));
+        poorer.max(severity_of(&watch(&mut memory, &own)))
+    };
+    for day in 0..30 {
+        take(24 * day, HOME);
+    }
+    assert_eq!(take(MONTH, AWAY), Some(Severity::Medium));
+    assert_eq!(take(MONTH + 25, AWAY), Some(Severity::Low), "a reminder");
+    assert_eq!(take(MONTH + 73, AWAY), Some(Severity::Low), "becomes normal");
+    let baseline = memory.role(&role.parse().unwrap()).expect("what was learned");
+    let block = event(&taken(0, 0, &user("ALICE"), role, AWAY)).call().address.block();
+    assert!(baseline.has_seen(Dimension::NetworkBlock, block.as_str()));
+}

@@ -49,6 +49,8 @@ fn of_writing(memory: &dyn Memory, it: &TrustChange) -> Vec<Key> {
     let arn = it.role.clone().or_else(|| history?.arn().cloned());
     let own = it.call.account.or_else(|| arn.as_ref().and_then(RoleArn::account));
     let mut keys: Vec<Key> = arn.map(Key::Role).into_iter().collect();
+    // What pipelines have opened is kept with all workloads.
+    keys.push(Key::Caller(profile::workloads()));
     keys.extend(role.map(Key::Trust));
     let policy = it.policy.as_ref().and_then(|it| TrustPolicy::read(it.as_json()).ok());
     let (accounts, parties) = policy.as_ref().map(trusted_parties).unwrap_or_default();
