@@ -15,9 +15,9 @@ pub(super) const RULE: Rule = Rule {
     severities: &[Severity::Low, Severity::Medium, Severity::High],
     mitre: &["T1078.004"],
     sees: "A granted assumption of a role that nobody but services had taken for thirty days \
-           (tuning), by a principal that never took it (medium) or from a network that it was \
-           never taken from (low), and more where more is unusual about the call. The same \
-           principal from the same network is nothing: jobs may run once a quarter.",
+           (tuning), by a principal that never took it (medium, but low where each time somebody \
+           else comes) or from a network that it was never taken from (low), and more where \
+           more is unusual about the call. The same principal from the same network is nothing: jobs may run once a quarter.",
     why: "Nobody watches a role that nobody uses. Break-glass and leftover roles are often the \
           strongest ones in an account.",
     harmless: "A real emergency, or a drill, by somebody who had not done it before.",
@@ -40,7 +40,8 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     }
     let sum = case.surprise.and_then(|surprise| case.severity_of_sum(surprise));
     let (severity, new) = if new_to(baseline, Dimension::Principal, it) {
-        (sum.unwrap_or(Severity::Medium), "to whom it is new")
+        let alone = if is_news(case) { Severity::Medium } else { Severity::Low };
+        (sum.unwrap_or(alone), "to whom it is new")
     } else if new_to(baseline, Dimension::Network, it) {
         (sum.unwrap_or(Severity::Low), "from a network that is new to it")
     } else {
@@ -65,6 +66,13 @@ fn check(case: &Case<'_>) -> Option<Finding> {
     })
 }
 
+/// Whether it says something that somebody else came: it does not where each time somebody else
+/// comes, or one of those who take the same roles, nor before it is known who it was.
+fn is_news(case: &Case<'_>) -> bool {
+    let part = case.surprise.and_then(|surprise| surprise.part(Dimension::Principal));
+    part.is_some_and(|part| part.of_role >= 1.0 && part.bits >= 1.0)
+}
+
 /// Whether the call shows a value that no class of callers of the role ever had.
 fn new_to(baseline: &RoleBaseline, dimension: Dimension, it: &Assumption) -> bool {
     let values = profile::of_role(it, None);
@@ -86,10 +94,24 @@ mod tests {
     fn fires_for_somebody_new_after_weeks_and_for_a_new_network() {
         let bob = with(call(), &[("/userIdentity", user("bob", "111122223333"))]);
         let elsewhere = with(call(), &[("/sourceIPAddress", json!("203.0.113.9"))]);
-        for (record, severity) in [(bob, Severity::Medium), (elsewhere, Severity::Medium)] {
-            let mut scene = Scene::default().daily(2, &call()).quiet(40);
-            assert_eq!(scene.then(RULE.id, &record), Some(severity));
+        // Of a key that came twice its absence says nothing.
+        let scenes = [
+            (2, bob, Severity::Medium),
+            (6, elsewhere.clone(), Severity::Medium),
+            (2, elsewhere, Severity::Low),
+        ];
+        for (days, record, severity) in scenes {
+            let mut scene = Scene::default().daily(days, &call()).quiet(40);
+            assert_eq!(scene.then(RULE.id, &record), Some(severity), "{days} days");
         }
+    }
+
+    #[test]
+    fn is_low_where_each_time_somebody_else_comes() {
+        let by = |name| with(call(), &[("/userIdentity", user(name, "111122223333"))]);
+        let mut scene = Scene::default().daily(1, &by("bob")).quiet(10).daily(1, &by("carol"));
+        scene = scene.quiet(40);
+        assert_eq!(scene.then(RULE.id, &by("dave")), Some(Severity::Low));
     }
 
     #[test]

@@ -310,9 +310,13 @@ impl Weighing<'_> {
     /// A long-term key that was not used for days, and is used again from elsewhere.
     fn absence(&mut self) {
         const DAYS: i64 = 6;
+        const FEW: u32 = 4;
         let principal = &self.it.call.principal;
         let is_key = matches!(principal.credential, Credential::LongTerm(_));
         let last = self.known.caller.and_then(last_role_taken).filter(|_| is_key);
+        // Whoever came on a few days and stayed away has no habit of coming.
+        let days_here = self.caller().map_or(0, |it| it.days(Dimension::Call, self.it.call.name));
+        let last = last.filter(|_| days_here > FEW);
         let Some(days) = last.map(|last| days_between(last, self.it.call.time)) else { return };
         if days > DAYS {
             let bits = 1.5 * (days as f64).log2() + 0.5;
@@ -366,7 +370,7 @@ impl Weighing<'_> {
                 Some(of_caller) => of_role.min(of_caller).min(most),
                 None if turnover.value_days == 0 => 0.0,
                 // A newcomer among many brings tools of their own.
-                None if self.is_person && newcomers > MANY => of_role.min(1.0),
+                None if self.is_person && (is_new_pair || newcomers > MANY) => of_role.min(1.0),
                 None => of_role.min(most),
             };
             let calls = table.map_or(0, |it| it.calls());
