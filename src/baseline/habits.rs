@@ -154,9 +154,7 @@ impl Habits {
         if self.kept.len() == self.kept.capacity() {
             self.kept.reserve_exact(2);
         }
-        if self.text.len() + value.len() > self.text.capacity() {
-            self.text.reserve_exact(value.len() + 24);
-        }
+        self.text.reserve_exact(value.len());
         self.text.insert_str(start, value);
         let kept = Kept { end: [0; 3], dimension, seen };
         self.kept.insert(at, kept.ending_at(start));
