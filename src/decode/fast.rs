@@ -37,7 +37,7 @@
 //! A record that is not ours and not JSON inside, in spite of its checksum, is counted as other
 //! and not as undecodable. CloudTrail would have to write such a one.
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 use super::envelope::{MAX_DEPTH, Walk};
 use super::resync::Elements;
@@ -212,7 +212,12 @@ fn record_start(shape: &Shape, bytes: &[u8], at: usize) -> Option<usize> {
         false => element,
         true => {
             let rest = element.strip_prefix(b"{\"id\":\"")?;
-            let rest = behind(rest, |it| it.is_ascii_alphanumeric() || *it == b'-');
+            let (id, rest) = rest.split_at_checked(memchr(b'"', rest)?)?;
+            // All of it, however it begins: so several are looked at together.
+            let is_id = |it: &u8| it.is_ascii_alphanumeric() | (*it == b'-');
+            if !id.iter().fold(true, |fine, it| fine & is_id(it)) {
+                return None;
+            }
             let rest = rest.strip_prefix(b"\",\"timestamp\":")?;
             behind(rest, u8::is_ascii_digit).strip_prefix(b",\"message\":\"")?
         }
