@@ -39,7 +39,7 @@ const FILES: (usize, usize) = (160, 500);
 /// The roles of the organisation that the logs are from.
 const ROLES: usize = 1_000;
 
-/// As in the command and in the function.
+/// As in the command.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -154,7 +154,9 @@ impl Habits {
         if self.kept.len() == self.kept.capacity() {
             self.kept.reserve_exact(2);
         }
-        self.text.reserve_exact(value.len());
+        if self.text.len() + value.len() > self.text.capacity() {
+            self.text.reserve_exact(value.len() + 24);
+        }
         self.text.insert_str(start, value);
         let kept = Kept { end: [0; 3], dimension, seen };
         self.kept.insert(at, kept.ending_at(start));

@@ -56,7 +56,7 @@ fn what_a_string_says_and_where() {
     let mark = memchr::memmem::find(string, b"x").unwrap();
     let marked = unescape(string, mark, &mut text);
     assert_eq!(text, br#"{"a":"b\"</","name":"x"}"#);
-    assert_eq!(marked, memchr::memchr(b'x', &text));
+    assert_eq!(marked, memchr(b'x', &text));
     for odd in [&br#"a"b"#[..], br"a\u00e9", br"a\x", br"a\"] {
         assert_eq!(unescape(odd, 0, &mut text), None);
     }
