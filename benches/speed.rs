@@ -39,6 +39,10 @@ const FILES: (usize, usize) = (160, 500);
 /// The roles of the organisation that the logs are from.
 const ROLES: usize = 1_000;
 
+/// As in the command.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|it| it != "--bench").collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
