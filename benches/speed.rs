@@ -31,13 +31,17 @@ use rolewatch::event::CallerClass;
 use rolewatch::id::UniqueId;
 use support::corpus::Corpus;
 use support::measure::{Ratio, in_turns, instructions, peak_of, resident};
-use support::work::{BATCH, Judge, Logs, inflate, oracle, replay, stream};
+use support::work::{BATCH, Judge, Logs, inflater, oracle, replay, stream};
 
 /// Logs as they lie in a trail's bucket: so many files of so many records.
 const FILES: (usize, usize) = (160, 500);
 
 /// The roles of the organisation that the logs are from.
 const ROLES: usize = 1_000;
+
+/// As in the command.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|it| it != "--bench").collect();
@@ -81,7 +85,7 @@ fn table() {
     println!("{}", stream_logs.describe("stream"));
     let show = |what: &str, it: &Ratio| println!("| {what} | {it} |");
     println!("| figure | median (range) |\n| --- | --- |");
-    let raw = |logs: &Logs| inflate(logs);
+    let mut raw = inflater();
     show("files: decoded / inflated", &in_turns(|| raw(&files), || stream(&files, Judge::No)));
     show("files: replayed / inflated", &in_turns(|| raw(&files), || replay(&files)));
     let decoded = in_turns(|| raw(&stream_logs), || stream(&stream_logs, Judge::No));
@@ -188,9 +192,10 @@ fn memory() {
 /// One thing done so often, for whoever measures from outside.
 fn once(what: &str, folder: &Path, passes: usize) {
     let logs = if what == "replay" { Logs::named(folder) } else { Logs::loaded(folder) };
+    let mut raw = inflater();
     for _ in 0..passes {
         match what {
-            "inflate" => inflate(&logs),
+            "inflate" => raw(&logs),
             "decode" => stream(&logs, Judge::No),
             "judge" => stream(&logs, Judge::Yes),
             _ => replay(&logs),

@@ -4,12 +4,14 @@
 //! three is ever looked at. [`Json`] is a place in a record that is either such a tree or a
 //! [`Tape`]: a list of where the values of the text begin and end.
 
+mod marks;
 mod tape;
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
+pub(crate) use marks::{BracketsAndN, Marks};
 pub use tape::{Node, Tape};
 
 /// A value somewhere in a record.

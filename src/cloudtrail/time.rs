@@ -7,18 +7,77 @@ use jiff::tz::TimeZone;
 /// `eventTime`: RFC 3339, or the same without a zone, or with a space and nanoseconds; UTC
 /// where none is said.
 pub(super) fn event_time(raw: &str) -> Option<Timestamp> {
+    if let Some(time) = usual_event_time(raw.as_bytes()) {
+        return Some(time);
+    }
     let raw = raw.trim();
     raw.parse().ok().or_else(|| utc(raw.parse().ok()?))
+}
+
+/// `2024-06-02T19:41:40Z`, as nearly all are written: without asking for every other spelling.
+fn usual_event_time(raw: &[u8]) -> Option<Timestamp> {
+    let [y1, y2, y3, y4, b'-', o1, o2, b'-', d1, d2, b'T', rest @ ..] = raw else { return None };
+    let [h1, h2, b':', m1, m2, b':', s1, s2, b'Z'] = rest else { return None };
+    let year = number(&[*y1, *y2, *y3, *y4])?;
+    civil(
+        [year, number(&[*o1, *o2])?, number(&[*d1, *d2])?],
+        [number(&[*h1, *h2])?, number(&[*m1, *m2])?, number(&[*s1, *s2])?],
+    )
+}
+
+/// A number of a few digits.
+fn number(digits: &[u8]) -> Option<i16> {
+    digits.iter().try_fold(0, |number: i16, digit| {
+        digit.is_ascii_digit().then(|| number * 10 + i16::from(digit - b'0'))
+    })
+}
+
+/// Year, month and day; hour, minute and second.
+fn civil([year, month, day]: [i16; 3], time: [i16; 3]) -> Option<Timestamp> {
+    let [hour, minute, second] = time.map(|it| i8::try_from(it).unwrap_or(i8::MAX));
+    let [month, day] = [month, day].map(|it| i8::try_from(it).unwrap_or(i8::MAX));
+    utc(DateTime::new(year, month, day, hour, minute, second, 0).ok()?)
 }
 
 /// `credentials.expiration`: twelve-hour text with or without a comma after the year, where the
 /// space before AM or PM may be a narrow no-break one; or RFC 3339.
 pub(super) fn expiration(raw: &str) -> Option<Timestamp> {
+    if let Some(time) = usual_expiration(raw) {
+        return Some(time);
+    }
     let plain: String = raw.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).collect();
     ["%b %d, %Y, %I:%M:%S %p", "%b %d, %Y %I:%M:%S %p"]
         .iter()
         .find_map(|format| utc(DateTime::strptime(format, &plain).ok()?))
         .or_else(|| event_time(raw))
+}
+
+/// `Jul 10, 2023, 12:31:14 PM`, as nearly all are written: what the formats say, in a tenth of the
+/// time.
+fn usual_expiration(raw: &str) -> Option<Timestamp> {
+    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    let (month, rest) = raw.split_at_checked(3)?;
+    let month = MONTHS.find(month).filter(|at| at % 3 == 0)? / 3 + 1;
+    let (day, rest) = rest.strip_prefix(' ')?.split_once(", ")?;
+    let (year, rest) = rest.split_at_checked(4)?;
+    let time = rest.strip_prefix(',').unwrap_or(rest).strip_prefix(' ')?;
+    let (time, half) = time.split_once([' ', '\u{202f}'])?;
+    let mut parts = time.split(':');
+    let (hour, minute, second) = (parts.next()?, parts.next()?, parts.next()?);
+    let lengths = (1..=2).contains(&day.len()) && (1..=2).contains(&hour.len());
+    if !lengths || minute.len() != 2 || second.len() != 2 || parts.next().is_some() {
+        return None;
+    }
+    let hour = number(hour.as_bytes()).filter(|it| (1..=12).contains(it))? % 12;
+    let hour = match half {
+        "AM" => hour,
+        "PM" => hour + 12,
+        _ => return None,
+    };
+    civil(
+        [number(year.as_bytes())?, i16::try_from(month).ok()?, number(day.as_bytes())?],
+        [hour, number(minute.as_bytes())?, number(second.as_bytes())?],
+    )
 }
 
 fn utc(civil: DateTime) -> Option<Timestamp> {
@@ -57,5 +116,35 @@ mod tests {
             assert_eq!(expiration(raw).map(|t| t.to_string()).as_deref(), Some(at), "{raw}");
         }
         assert_eq!(expiration("soon"), None);
+    }
+
+    /// What is read the short way is read as the long way would, and nothing else is.
+    #[test]
+    fn the_short_ways_are_the_long_ones() {
+        for raw in [
+            "2024-06-02T19:41:40Z",
+            "2024-02-30T19:41:40Z",
+            "2024-06-02T24:00:00Z",
+            "2024-06-02T23:59:60Z",
+            "-024-06-02T19:41:40Z",
+            "2024-06-02t19:41:40z",
+        ] {
+            let short = usual_event_time(raw.as_bytes());
+            assert!(short.is_none() || short == raw.parse().ok(), "{raw}");
+        }
+        let format = "%b %d, %Y, %I:%M:%S %p";
+        for (month, day, hour) in [("Jul", "1", "12"), ("Dec", "31", "1"), ("Feb", "29", "09")] {
+            for year in ["2023", "2024", "0000", "9999", "123"] {
+                for (second, half) in [("00", "AM"), ("59", "PM"), ("60", "PM"), ("5", "pm")] {
+                    let raw = format!("{month} {day}, {year}, {hour}:07:{second} {half}");
+                    let long = || utc(DateTime::strptime(format, &raw).ok()?);
+                    let short = usual_expiration(&raw);
+                    assert!(short.is_none() || short == long(), "{raw}: {short:?} {:?}", long());
+                }
+            }
+        }
+        for odd in ["anF 1, 2024, 1:00:00 AM", "Jan 1, 2024, 13:00:00 AM", "Jan 1, 2024 1:00 AM"] {
+            assert_eq!(usual_expiration(odd), None, "{odd}");
+        }
     }
 }

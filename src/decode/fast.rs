@@ -1,8 +1,8 @@
 //! Passing over the records that are not ours, without reading them.
 //!
 //! Of a trail one record in twenty is ours, and inflating it is what takes the time. So most
-//! records are only walked over: one search finds where `"eventName":"` stands, another where
-//! records end, and only a record whose name is one of ours is read. Everything else about the
+//! records are only walked over, from brace to brace and to the name ([`Marks`] tells where these
+//! stand), and only a record whose name is one of ours is read. Everything else about the
 //! input is left to [`envelope`](super::envelope), which hands a run of records over and goes on
 //! where the run ends. It is the specification: whatever is unlike what CloudTrail writes ends
 //! the run, is read there, and costs time instead of truth.
@@ -37,26 +37,23 @@
 //! A record that is not ours and not JSON inside, in spite of its checksum, is counted as other
 //! and not as undecodable. CloudTrail would have to write such a one.
 
-use std::sync::LazyLock;
-
-use memchr::arch::all::packedpair::HeuristicFrequencyRank;
-use memchr::memmem::{Finder, FinderBuilder};
-use memchr::{memchr2, memchr3_iter};
+use memchr::{memchr, memchr2};
 
 use super::envelope::{MAX_DEPTH, Walk};
 use super::resync::Elements;
 use super::{Place, Reading};
 use crate::cloudtrail;
-use crate::json::Json;
+use crate::json::{BracketsAndN, Json, Marks};
 
 /// How records follow one another.
 struct Shape {
     /// What stands before a record, up to its first value.
     head: &'static [u8],
-    name: Finder<'static>,
-    /// What stands between two elements, with the last byte of the first. The second begins two
-    /// bytes behind its beginning.
-    boundary: Finder<'static>,
+    /// What stands before its name.
+    name: &'static [u8],
+    /// What stands between two elements, behind the brace that ends the first. The second begins
+    /// with the second byte.
+    between: &'static [u8],
     /// How a quote is written inside a record.
     quote: &'static [u8],
     /// Whether a record is a text inside an element.
@@ -64,29 +61,46 @@ struct Shape {
 }
 
 /// `[{…},{…}]`
-static ELEMENTS: LazyLock<Shape> = LazyLock::new(|| Shape::of_records(b"},{\"eventVersion\":\""));
+const ELEMENTS: Shape = Shape::of_records(b",{\"eventVersion\":\"");
 
 /// A record a line.
-static LINES: LazyLock<Shape> = LazyLock::new(|| Shape::of_records(b"}\n{\"eventVersion\":\""));
+const LINES: Shape = Shape::of_records(b"\n{\"eventVersion\":\"");
 
 /// `[{"id":"…","timestamp":…,"message":"{…}"},{"id":…}]`
-static MESSAGES: LazyLock<Shape> = LazyLock::new(|| Shape {
+const MESSAGES: Shape = Shape {
     head: b"{\\\"eventVersion\\\":\\\"",
-    name: finder(b"\\\"eventName\\\":\\\""),
-    boundary: finder(b"},{\""),
+    name: b"\\\"eventName\\\":\\\"",
+    between: b",{\"",
     quote: b"\\\"",
     is_text: true,
-});
+};
 
 impl Shape {
-    fn of_records(boundary: &'static [u8]) -> Self {
+    const fn of_records(between: &'static [u8]) -> Self {
         Self {
             head: b"{\"eventVersion\":\"",
-            name: finder(b"\"eventName\":\""),
-            boundary: finder(boundary),
+            name: b"\"eventName\":\"",
+            between,
             quote: b"\"",
             is_text: false,
         }
+    }
+
+    /// Where a name begins whose `N` stands at `at`, if it is a name's.
+    fn name(&self, bytes: &[u8], at: usize) -> Option<usize> {
+        if !bytes.get(at + 1..)?.starts_with(b"ame") {
+            return None;
+        }
+        let text = at + self.name.len() - self.quote.len() - b"event".len();
+        let from = text.checked_sub(self.name.len())?;
+        bytes.get(from..)?.starts_with(self.name).then_some(text)
+    }
+
+    /// Whether the brace before these bytes is the last of a record.
+    fn ends(&self, behind: &[u8]) -> bool {
+        // Few others are followed by one, and to compare all costs most of what looking at a
+        // brace costs.
+        matches!(behind, [_, b'{', ..]) && behind.starts_with(self.between)
     }
 
     /// The end of the record before a boundary.
@@ -99,52 +113,10 @@ impl Shape {
     }
 }
 
-/// The letters by which a search looks for a place worth a closer look. In a trail these are rare
-/// and seldom stand so far apart as in what is searched.
-struct Rare;
-
-impl HeuristicFrequencyRank for Rare {
-    fn rank(&self, byte: u8) -> u8 {
-        match byte {
-            b'V' | b'N' => 0,
-            b'v' | b'{' => 1,
-            b'}' | b'd' => 2,
-            _ => 200,
-        }
-    }
-}
-
-fn finder(needle: &'static [u8]) -> Finder<'static> {
-    FinderBuilder::new().build_forward_with_ranker(Rare, needle)
-}
-
-/// Where the next name and the next boundary of one text stand. Each is looked for once, however
-/// often a run begins.
+/// How far a text was looked at. Where a run could not go on there begins no other before the
+/// place where that was seen, so that nothing is looked at again and again.
 #[derive(Default)]
-pub(super) struct Ahead {
-    name: Sought,
-    boundary: Sought,
-}
-
-/// An answer, and the first position for which it holds.
-#[derive(Default)]
-struct Sought {
-    from: usize,
-    found: Option<Option<usize>>,
-}
-
-impl Sought {
-    fn next(&mut self, finder: &Finder<'_>, bytes: &[u8], from: usize) -> Option<usize> {
-        match self.found {
-            Some(known) if self.from <= from && known.is_none_or(|at| from <= at) => known,
-            _ => {
-                let found = finder.find(bytes.get(from..)?).map(|at| from + at);
-                (self.from, self.found) = (from, Some(found));
-                found
-            }
-        }
-    }
-}
+pub(super) struct Ahead(usize);
 
 /// One record of a run.
 struct Passed<'a> {
@@ -182,9 +154,16 @@ impl Walk<'_> {
 
     fn pass(&mut self, shape: &Shape, bytes: &[u8], from: usize) -> usize {
         let mut at = from;
+        if at < self.ahead.0 || record_start(shape, bytes, at).is_none() {
+            return at;
+        }
+        let mut marks = Marks::new(bytes, at);
         loop {
             let Some(start) = record_start(shape, bytes, at) else { return at };
-            let Some(passed) = passed(shape, &mut self.ahead, bytes, start) else { return at };
+            let Some(passed) = passed(shape, &mut marks, bytes, start) else {
+                self.ahead = Ahead(marks.seen());
+                return at;
+            };
             if !cloudtrail::may_be_ours(passed.name) {
                 self.seen += 1;
                 self.decoded.other += 1;
@@ -233,7 +212,12 @@ fn record_start(shape: &Shape, bytes: &[u8], at: usize) -> Option<usize> {
         false => element,
         true => {
             let rest = element.strip_prefix(b"{\"id\":\"")?;
-            let rest = behind(rest, |it| it.is_ascii_alphanumeric() || *it == b'-');
+            let (id, rest) = rest.split_at_checked(memchr(b'"', rest)?)?;
+            // All of it, however it begins: so several are looked at together.
+            let is_id = |it: &u8| it.is_ascii_alphanumeric() | (*it == b'-');
+            if !id.iter().fold(true, |fine, it| fine & is_id(it)) {
+                return None;
+            }
             let rest = rest.strip_prefix(b"\",\"timestamp\":")?;
             behind(rest, u8::is_ascii_digit).strip_prefix(b",\"message\":\"")?
         }
@@ -248,26 +232,15 @@ fn behind(bytes: &[u8], is_such: impl Fn(&u8) -> bool) -> &[u8] {
 }
 
 /// The record that begins at `start`, if all holds that has to (see the module) for passing over
-/// it.
+/// it. `marks` are those from its beginning on, and afterwards those behind it.
 fn passed<'a>(
     shape: &Shape,
-    ahead: &mut Ahead,
+    marks: &mut Marks<'_, BracketsAndN>,
     bytes: &'a [u8],
     start: usize,
 ) -> Option<Passed<'a>> {
-    let name = ahead.name.next(&shape.name, bytes, start)?;
-    let boundary = ahead.boundary.next(&shape.boundary, bytes, start)?;
-    let text = name + shape.name.needle().len();
-    let second = ahead.name.next(&shape.name, bytes, text);
-    if boundary <= text || second.is_some_and(|second| second < boundary) {
-        return None;
-    }
-    if open_braces(bytes.get(start..name)?) != 1 {
-        return None;
-    }
-    if !shape.is_text && !stays_inside(bytes, text, boundary) {
-        return None;
-    }
+    let text = own_name(shape, marks, bytes, start)?;
+    let boundary = boundary(shape, marks, bytes)?;
     Some(Passed {
         span: bytes.get(start..shape.end(bytes, boundary)?)?,
         name: plain_text(bytes.get(text..boundary)?, shape.quote)?,
@@ -276,35 +249,48 @@ fn passed<'a>(
     })
 }
 
-/// The text up to the quote, if nothing in it is escaped.
-fn plain_text<'a>(bytes: &'a [u8], quote: &[u8]) -> Option<&'a [u8]> {
-    let end = bytes.iter().position(|it| matches!(it, b'"' | b'\\'))?;
-    let (text, rest) = bytes.split_at_checked(end)?;
-    rest.starts_with(quote).then_some(text)
-}
-
-/// How many more braces were opened than closed.
-fn open_braces(bytes: &[u8]) -> i32 {
-    // Few at a time, so that many are counted at once in one byte each.
-    let count = |chunk: &[u8]| {
-        let change = |it: &u8| i8::from(*it == b'{') - i8::from(*it == b'}');
-        chunk.iter().map(change).fold(0_i8, i8::wrapping_add)
-    };
-    bytes.chunks(64).map(|chunk| i32::from(count(chunk))).sum()
-}
-
-/// Whether from one place of a record to another no array was opened and left open, and no other
-/// element was begun. `false` also where that cannot be told.
-fn stays_inside(bytes: &[u8], from: usize, to: usize) -> bool {
+/// The name of the record that begins at `start`, if the first that comes is its own.
+fn own_name(
+    shape: &Shape,
+    marks: &mut Marks<'_, BracketsAndN>,
+    bytes: &[u8],
+    start: usize,
+) -> Option<usize> {
     let mut open = 0_usize;
-    for at in memchr3_iter(b'[', b']', b'}', bytes.get(from..to).unwrap_or_default()) {
-        let at = from + at;
-        let is_fine = match bytes.get(at..) {
-            Some([b'[', ..]) => {
+    for at in marks.skip_while(|at| *at < start) {
+        match bytes.get(at..)? {
+            [b'{', ..] => open += 1,
+            [b'}', behind @ ..] if shape.ends(behind) => return None,
+            [b'}', ..] => open = open.checked_sub(1)?,
+            [b'N', ..] => {
+                if let Some(text) = shape.name(bytes, at) {
+                    return (open == 1).then_some(text);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Where the record ends whose name was the last mark: its last brace, if from the name to there
+/// no array was opened and left open, and no other element was begun, and that can be told.
+fn boundary(shape: &Shape, marks: &mut Marks<'_, BracketsAndN>, bytes: &[u8]) -> Option<usize> {
+    let mut open = 0_usize;
+    for at in marks {
+        let is_fine = match bytes.get(at..)? {
+            [b'}', behind @ ..] if shape.ends(behind) => {
+                return (open == 0).then_some(at);
+            }
+            [b'N', ..] => shape.name(bytes, at).is_none(),
+            _ if shape.is_text => true,
+            // Inside of an array anything may begin.
+            [b'}', behind @ ..] => open > 0 || ends_a_value(behind),
+            [b'[', ..] => {
                 open += usize::from(may_open(bytes, at));
                 true
             }
-            Some([b']', ..]) => match closes(bytes, at) {
+            [b']', ..] => match closes(bytes, at) {
                 Some(true) if open > 0 => {
                     open -= 1;
                     true
@@ -312,16 +298,29 @@ fn stays_inside(bytes: &[u8], from: usize, to: usize) -> bool {
                 Some(is_bracket) => !is_bracket,
                 None => false,
             },
-            // Behind a brace stands a bracket, the next key or, inside of a string, its end.
-            Some([b'}', b'}' | b']' | b'"' | b'\\', ..] | [b'}', b',', b'"' | b'\\', ..]) => true,
-            Some([b'}', b',', b'{', b'\\', ..]) => true,
-            _ => open > 0,
+            _ => true,
         };
         if !is_fine {
-            return false;
+            return None;
         }
     }
-    open == 0
+    None
+}
+
+/// Whether a brace ends a value inside of a record, by what stands behind it: a bracket, the next
+/// key or, inside of a string, its end.
+fn ends_a_value(behind: &[u8]) -> bool {
+    matches!(
+        behind,
+        [b'}' | b']' | b'"' | b'\\', ..] | [b',', b'"' | b'\\', ..] | [b',', b'{', b'\\', ..]
+    )
+}
+
+/// The text up to the quote, if nothing in it is escaped.
+fn plain_text<'a>(bytes: &'a [u8], quote: &[u8]) -> Option<&'a [u8]> {
+    let end = bytes.iter().position(|it| matches!(it, b'"' | b'\\'))?;
+    let (text, rest) = bytes.split_at_checked(end)?;
+    rest.starts_with(quote).then_some(text)
 }
 
 /// Whether a `[` may begin an array: one between other neighbours is text.

@@ -106,13 +106,16 @@ fn open_slowly(bytes: &[u8], cap: usize) -> Opened<'_> {
 
 /// Inflates all members of `bytes`, up to `room` bytes of the `cap` that is told to the user.
 fn inflate(bytes: &[u8], room: usize, cap: usize) -> (Vec<u8>, Option<InputFault>) {
-    // CloudTrail compresses about 1:7; the hint only saves copies and is no promise.
-    let mut inflated = Vec::with_capacity(bytes.len().saturating_mul(8).min(room));
+    // One byte past the cap tells an input that is too large from one that just fits.
+    let most = room.saturating_add(1);
+    // Of memory that is asked for and not written to there is none, and to grow a large buffer
+    // takes half as much again.
+    let mut inflated =
+        Vec::with_capacity(bytes.len().saturating_mul(Inflater::MOST_RATIO).min(most));
     let mut rest = bytes;
     while rest.starts_with(&MAGIC) {
         let mut member = GzDecoder::new(rest);
-        // One byte past the cap tells an input that is too large from one that just fits.
-        let end = read_within(&mut member, &mut inflated, room.saturating_add(1));
+        let end = (&mut member).take((most - inflated.len()) as u64).read_to_end(&mut inflated);
         if inflated.len() > room {
             inflated.truncate(room);
             return (inflated, Some(InputFault::TooLarge(cap)));
@@ -130,22 +133,6 @@ fn inflate(bytes: &[u8], room: usize, cap: usize) -> (Vec<u8>, Option<InputFault
     // Zeros fill up a block of a tape or a disk.
     let is_padding = rest.iter().all(|byte| *byte == 0);
     (inflated, (!is_padding).then_some(InputFault::BehindGzip(rest.len())))
-}
-
-/// Reads all there is, or until there are `most` bytes, into a buffer that grows to that and no
-/// further: doubled once more it would cost as much address space again.
-fn read_within(from: &mut impl Read, buffer: &mut Vec<u8>, most: usize) -> std::io::Result<()> {
-    const LEAST: usize = 8 << 10;
-    while buffer.len() < most {
-        if buffer.len() == buffer.capacity() {
-            buffer.reserve_exact(buffer.len().max(LEAST).min(most - buffer.len()));
-        }
-        let spare = most.min(buffer.capacity()) - buffer.len();
-        if from.take(spare as u64).read_to_end(buffer)? < spare {
-            break;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::Kind;
+use super::marks::{EndsOfStrings, Marks};
 
 /// Brackets inside brackets; a record of ours has six.
 const MAX_OPEN: usize = 64;
@@ -23,6 +24,52 @@ pub struct Tape {
     entries: Vec<Entry>,
     /// Arrays and objects that are open, by their entries. Empty between two texts.
     open: Vec<usize>,
+    top: Top,
+}
+
+/// The keys of the outermost object, by a part of their mark: two of three fields that are asked
+/// for are there, and each would be looked for among all of them.
+#[derive(Debug)]
+struct Top([u32; Self::SLOTS]);
+
+/// What stands in a slot.
+enum Slot {
+    /// No key at all.
+    Empty,
+    /// This one alone.
+    One(usize),
+    /// Several, or none can tell.
+    Crowded,
+}
+
+impl Default for Top {
+    fn default() -> Self {
+        Self([Self::EMPTY; Self::SLOTS])
+    }
+}
+
+impl Top {
+    const SLOTS: usize = 64;
+    const EMPTY: u32 = u32::MAX;
+    const CROWDED: u32 = u32::MAX - 1;
+
+    fn slot(mark: u32) -> usize {
+        (mark.wrapping_mul(0x9e37_79b1) >> 26) as usize
+    }
+
+    fn put(&mut self, mark: u32, entry: usize) {
+        if let Some(slot) = self.0.get_mut(Self::slot(mark)) {
+            *slot = if *slot == Self::EMPTY { position(entry) } else { Self::CROWDED };
+        }
+    }
+
+    fn get(&self, mark: u32) -> Slot {
+        match self.0.get(Self::slot(mark)) {
+            Some(&Self::EMPTY) => Slot::Empty,
+            None | Some(&Self::CROWDED) => Slot::Crowded,
+            Some(entry) => Slot::One(*entry as usize),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -35,12 +82,24 @@ struct Entry {
     end: u32,
     /// The entry behind everything inside it.
     next: u32,
+    /// Of a key: [`mark`] of what it says.
+    mark: u32,
+}
+
+/// The length of a key and three of its letters: two that differ in it are not the same, and of
+/// the keys of one object hardly two agree in it.
+fn mark(key: &[u8]) -> u32 {
+    let middle = key.get(key.len() / 2 + 1).copied().unwrap_or_default();
+    let (first, last) = (key.first(), key.last());
+    let [length, ..] = key.len().to_le_bytes();
+    let letter = |it: Option<&u8>| it.copied().unwrap_or_default();
+    u32::from_le_bytes([length, letter(first), middle, letter(last)])
 }
 
 /// A value on a tape.
 #[derive(Clone, Copy)]
 pub struct Node<'a> {
-    entries: &'a [Entry],
+    tape: &'a Tape,
     text: &'a str,
     entry: Entry,
     index: usize,
@@ -58,18 +117,20 @@ impl Tape {
     pub fn read<'a>(&'a mut self, text: &'a str) -> Option<Node<'a>> {
         self.entries.clear();
         self.open.clear();
+        self.top = Top::default();
         u32::try_from(text.len()).ok()?;
         self.values(text.as_bytes())?;
         let entry = *self.entries.first()?;
-        Some(Node { entries: &self.entries, text, entry, index: 0 })
+        Some(Node { tape: self, text, entry, index: 0 })
     }
 
     fn values(&mut self, bytes: &[u8]) -> Option<()> {
         let (mut at, mut next) = (0, Next::Value);
+        let mut ends = Marks::new(bytes, 0);
         loop {
             (at, next) = match next {
-                Next::Key => self.key(bytes, at)?,
-                Next::Value => self.value(bytes, at)?,
+                Next::Key => self.key(bytes, &mut ends, at)?,
+                Next::Value => self.value(bytes, &mut ends, at)?,
                 Next::Behind => match self.open.last() {
                     Some(opened) => self.behind(bytes, at, *opened)?,
                     None => return (at == bytes.len()).then_some(()),
@@ -79,18 +140,28 @@ impl Tape {
     }
 
     /// A key and its colon.
-    fn key(&mut self, bytes: &[u8], at: usize) -> Option<(usize, Next)> {
+    fn key(&mut self, bytes: &[u8], ends: &mut Ends<'_>, at: usize) -> Option<(usize, Next)> {
         if bytes.get(at) != Some(&b'"') {
             return None;
         }
-        let end = self.string(bytes, at)?;
+        let end = self.string(bytes, ends, at)?;
+        let quoted = bytes.get(at..end)?;
+        if let Some(key) = self.entries.last_mut() {
+            key.mark = match key.escaped {
+                false => mark(quoted.get(1..quoted.len() - 1)?),
+                true => mark(serde_json::from_slice::<String>(quoted).ok()?.as_bytes()),
+            };
+            if self.open.len() == 1 {
+                self.top.put(key.mark, self.entries.len() - 1);
+            }
+        }
         (bytes.get(end) == Some(&b':')).then_some((end + 1, Next::Value))
     }
 
     /// A scalar, or the beginning of an array or object.
-    fn value(&mut self, bytes: &[u8], at: usize) -> Option<(usize, Next)> {
+    fn value(&mut self, bytes: &[u8], ends: &mut Ends<'_>, at: usize) -> Option<(usize, Next)> {
         let (kind, close, inside) = match bytes.get(at)? {
-            b'"' => return Some((self.string(bytes, at)?, Next::Behind)),
+            b'"' => return Some((self.string(bytes, ends, at)?, Next::Behind)),
             b'{' => (Kind::Object, b'}', Next::Key),
             b'[' => (Kind::Array, b']', Next::Value),
             _ => return Some((self.scalar(bytes, at)?, Next::Behind)),
@@ -133,7 +204,7 @@ impl Tape {
     fn push(&mut self, kind: Kind, span: Range<usize>, escaped: bool) {
         let next = position(self.entries.len() + 1);
         let (start, end) = (position(span.start), position(span.end));
-        self.entries.push(Entry { kind, escaped, start, end, next });
+        self.entries.push(Entry { kind, escaped, start, end, next, mark: 0 });
     }
 
     fn scalar(&mut self, bytes: &[u8], at: usize) -> Option<usize> {
@@ -158,11 +229,12 @@ impl Tape {
         Some(end)
     }
 
-    fn string(&mut self, bytes: &[u8], at: usize) -> Option<usize> {
+    fn string(&mut self, bytes: &[u8], ends: &mut Ends<'_>, at: usize) -> Option<usize> {
         let start = at + 1;
-        let (mut at, mut escaped) = (start, false);
+        let (mut from, mut escaped) = (start, false);
         loop {
-            at = special(bytes, at)?;
+            // Behind the quote that begins it, and behind what was escaped.
+            let at = ends.find(|it| *it >= from)?;
             match bytes.get(at)? {
                 b'"' => {
                     self.push(Kind::String, start..at, escaped);
@@ -170,7 +242,7 @@ impl Tape {
                 }
                 b'\\' => {
                     escaped = true;
-                    at = behind_escape(bytes, at + 1)?;
+                    from = behind_escape(bytes, at + 1)?;
                 }
                 _ => return None,
             }
@@ -178,32 +250,12 @@ impl Tape {
     }
 }
 
+/// Where the strings of a text may end.
+type Ends<'a> = Marks<'a, EndsOfStrings>;
+
 /// Positions fit, for no longer text is taken.
 fn position(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
-}
-
-/// The next quote, backslash or control character, looked for eight bytes at a time.
-fn special(bytes: &[u8], from: usize) -> Option<usize> {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
-    let mut at = from;
-    let (chunks, rest) = bytes.get(from..)?.as_chunks::<8>();
-    for chunk in chunks {
-        let word = u64::from_le_bytes(*chunk);
-        let zero_in = |it: u64| it.wrapping_sub(ONES) & !it;
-        let quote = zero_in(word ^ (ONES * u64::from(b'"')));
-        let backslash = zero_in(word ^ (ONES * u64::from(b'\\')));
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        // Only above the first hit can there be a false one, so the lowest is right.
-        let hits = (quote | backslash | control) & HIGH;
-        if hits != 0 {
-            return Some(at + hits.trailing_zeros() as usize / 8);
-        }
-        at += 8;
-    }
-    let is_special = |it: &u8| matches!(it, b'"' | b'\\' | 0..0x20);
-    Some(at + rest.iter().position(is_special)?)
 }
 
 /// The end of the escape whose letter stands at `at`.
@@ -277,20 +329,27 @@ impl<'a> Node<'a> {
     }
 
     /// How many members have that name, and the entry of the last one's value. This is most of
-    /// what reading a record takes, so it looks at the list alone where that is enough.
+    /// what reading a record takes, so it looks at the marks alone where these are enough.
     fn find(self, name: &str) -> (usize, Option<usize>) {
         let (mut count, mut last) = (0, None);
         if self.entry.kind != Kind::Object {
             return (count, last);
         }
-        let (mut index, end) = (self.index + 1, self.entry.next as usize);
+        let wanted = mark(name.as_bytes());
+        let (mut index, mut end) = (self.index + 1, self.entry.next as usize);
+        if self.index == 0 {
+            match self.tape.top.get(wanted) {
+                Slot::Empty => return (count, last),
+                Slot::One(key) => (index, end) = (key, key + 1),
+                Slot::Crowded => {}
+            }
+        }
         while index < end
-            && let Some([key, value]) = self.entries.get(index..index + 2)
+            && let Some([key, value]) = self.tape.entries.get(index..index + 2)
         {
-            if (key.end - key.start) as usize == name.len() || key.escaped {
-                let is_named = self.is_named(key, name);
-                count += usize::from(is_named);
-                last = if is_named { Some(index + 1) } else { last };
+            if key.mark == wanted && self.is_named(key, name) {
+                count += 1;
+                last = Some(index + 1);
             }
             index = value.next as usize;
         }
@@ -318,7 +377,7 @@ impl<'a> Node<'a> {
     }
 
     fn at(self, index: usize) -> Option<Self> {
-        Some(Self { entry: *self.entries.get(index)?, index, ..self })
+        Some(Self { entry: *self.tape.entries.get(index)?, index, ..self })
     }
 
     fn slice(self, entry: Entry) -> &'a str {

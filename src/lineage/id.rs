@@ -7,7 +7,6 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sha2::{Digest, Sha256};
 
 use super::{SKEW, Session};
 use crate::event::{
@@ -24,19 +23,24 @@ macro_rules! digest {
 
         impl $name {
             /// The digest of a kind of thing, a number and some texts. Each is written so that no
-            /// two lists of them are the same bytes, and so short that most are one block of
-            /// the hash.
+            /// two lists of them are the same bytes.
+            ///
+            /// It is BLAKE3, for several are made of every call: of something this short it takes
+            /// a fifth of what SHA-256 takes where the processor has no instructions for that.
             fn of(kind: u8, number: u64, parts: &[&str]) -> Self {
-                let mut digest = Sha256::new();
-                digest.update([kind]);
-                digest.update(number.to_be_bytes());
+                let length = parts.iter().map(|part| 2 + part.len()).sum::<usize>();
+                let mut bytes = Vec::with_capacity(1 + 8 + length);
+                bytes.push(kind);
+                bytes.extend_from_slice(&number.to_be_bytes());
                 for part in parts {
                     // Texts of a log are cut to far less than this can hold.
-                    digest.update(u16::try_from(part.len()).unwrap_or(u16::MAX).to_be_bytes());
-                    digest.update(part);
+                    let length = u16::try_from(part.len()).unwrap_or(u16::MAX);
+                    bytes.extend_from_slice(&length.to_be_bytes());
+                    bytes.extend_from_slice(part.as_bytes());
                 }
                 let mut head = [0_u8; 16];
-                head.iter_mut().zip(digest.finalize()).for_each(|(to, from)| *to = from);
+                let digest = blake3::hash(&bytes);
+                head.iter_mut().zip(digest.as_bytes()).for_each(|(to, from)| *to = *from);
                 Self(head)
             }
         }
