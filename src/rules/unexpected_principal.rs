@@ -183,6 +183,23 @@ mod tests {
     }
 
     #[test]
+    fn a_pause_of_releases_makes_no_other_pipeline_worse() {
+        let by = |pipeline: &str, role: &str| {
+            let arn = format!("arn:aws:iam::111122223333:role/{role}");
+            let changes = [
+                ("/userIdentity", session(pipeline, "run")),
+                ("/requestParameters/roleArn", json!(arn)),
+            ];
+            with(call(), &changes)
+        };
+        let scene =
+            || Scene::default().daily(30, &by("other-ci", "Other")).daily(30, &by("ci", "Target"));
+        let other = by("other-ci", "Target");
+        assert_eq!(scene().then(RULE.id, &other), Some(Severity::Medium));
+        assert_eq!(scene().quiet(25).then(RULE.id, &other), Some(Severity::Medium));
+    }
+
+    #[test]
     fn is_low_for_a_newcomer_and_silent_on_the_list_and_at_a_new_role() {
         let mut scene = Scene::default().daily(30, &call());
         assert_eq!(scene.then(RULE.id, &by("newcomer", "Target")), Some(Severity::Low));

@@ -154,7 +154,7 @@ impl Weighing<'_> {
 
     /// What the role itself says of somebody who takes it for the first time.
     fn signs_of_role(&mut self, of_role: Turnover, of_caller: Turnover, colleagues: Colleagues) {
-        const WEEKS: i64 = 10;
+        const LONG: i64 = 10;
         let time = self.it.call.time;
         let is_unheard_of = self.is_person && !colleagues.take_its_like;
         // That somebody takes an unused role was told when the first one did; others who come then
@@ -174,7 +174,8 @@ impl Weighing<'_> {
             _ if of_role.value_days == 0 => {
                 self.sign(SignKind::Disuse, 2.5, "nobody was seen to take the role before");
             }
-            (Some(last), _) if days_between(last, time) > WEEKS => {
+            // Of a pipeline it says nothing: releases come when they come.
+            (Some(last), _) if self.is_person && days_between(last, time) > LONG => {
                 let days = days_between(last, time);
                 // A role that is taken now and then, each time by somebody else, is no leftover.
                 let share =
