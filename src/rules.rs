@@ -263,8 +263,15 @@ fn signs(surprise: &Surprise, kinds: &[SignKind]) -> String {
 fn experience(part: &Part) -> String {
     let (one, many) = part.dimension.words();
     let noun = plural(u64::from(part.turnover.values), one, many);
-    let times = 1.0 / part.turnover.chance_of_new().max(f64::MIN_POSITIVE);
     let calls = plural(part.calls, "call", "calls");
+    let chance = part.turnover.chance_of_new();
+    if part.calls == 0 {
+        return "no such call was seen before".to_owned();
+    }
+    if chance >= 0.5 {
+        return format!("{calls} showed {noun}, so that the next may well be new");
+    }
+    let times = 1.0 / chance.max(f64::MIN_POSITIVE);
     format!("{calls} showed {noun}, and the chance that the next is new is about 1 in {times:.0}")
 }
 

@@ -5,7 +5,7 @@ use crate::baseline::Dimension;
 use crate::event::{Assumption, Credential};
 use crate::profile;
 use crate::severity::Severity;
-use crate::surprise::{SignKind, Surprise, UNUSUAL};
+use crate::surprise::{Part, SignKind, Surprise, UNUSUAL};
 use crate::text::inline;
 
 pub(super) const RULE: Rule = Rule {
@@ -79,22 +79,30 @@ fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
         None if long_term && both_sides => Severity::Medium,
         None => case.unusual(Dimension::Network).map(|_| Severity::Low)?,
     };
-    let who = it.who();
-    let role = inline(it.role()?.name());
-    let from = it.call.address.display();
-    let signs = signs(surprise, SIGNS);
     Some(Finding {
         rule: RULE.id.into(),
         severity,
         phrase: "from a network never seen".into(),
-        summary: format!(
-            "{who} took {role} from {from}; {} there: {}{signs}",
-            if part.of_role > 0.0 { "neither is known" } else { "the caller is not known" },
-            experience(part),
-        ),
+        summary: summary(it, surprise, part)?,
         evidence: numbers(part, surprise),
         ground: Ground::Habit,
     })
+}
+
+/// What was unusual, the most telling first.
+fn summary(it: &Assumption, surprise: &Surprise, part: &Part) -> Option<String> {
+    let who = it.who();
+    let role = inline(it.role()?.name());
+    let from = it.call.address.display();
+    let is_newcomer = surprise.part(Dimension::Principal).is_some_and(|it| it.bits >= 2.0);
+    let newcomer = if is_newcomer { ", to whom the role is new," } else { "" };
+    let known = if part.of_role > 0.0 { "neither is known" } else { "the caller is not known" };
+    let place = format!("; {known} there: {}", experience(part));
+    let signs_of_it = surprise.signs.iter().filter(|sign| SIGNS.contains(&sign.kind));
+    let is_beside = signs_of_it.map(|sign| sign.bits).sum::<f64>() <= part.bits;
+    let signs = signs(surprise, SIGNS);
+    let reasons = if is_beside { [place, signs] } else { [signs, place] };
+    Some(format!("{who}{newcomer} took {role} from {from}{}", reasons.concat()))
 }
 
 /// An identity provider's answers have no place of the person's, and yet one of their own.

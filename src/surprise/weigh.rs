@@ -300,9 +300,9 @@ impl Weighing<'_> {
             && since < SignedDuration::from_hours(HOURS)
         {
             let words = match since.as_hours() {
-                ..=0 => "within the hour before it was used elsewhere".to_owned(),
-                1 => "an hour before it was used elsewhere".to_owned(),
-                hours => format!("{hours} hours before it was used elsewhere"),
+                ..=0 => "within the hour before the key was used elsewhere".to_owned(),
+                1 => "an hour before the key was used elsewhere".to_owned(),
+                hours => format!("{hours} hours before the key was used elsewhere"),
             };
             self.sign(SignKind::TwoPlaces, 6.0, words);
         }
