@@ -71,7 +71,7 @@ pub(super) enum StoryKind {
     Same,
     /// The workloads of an account call from elsewhere.
     Moved,
-    /// What one rule says of whoever is behind the call, or of whom a pipeline lets in.
+    /// What one rule says of whoever is behind the call, or of whom one role's sessions let in.
     OfRule,
 }
 
@@ -120,7 +120,8 @@ fn of_assumption(
     stories
 }
 
-/// A pipeline lets the same stranger into one role after the other, each in an account of its own.
+/// The sessions of one role, as a pipeline's is in every account, let the same stranger into one
+/// role after the other.
 fn of_opening(it: &TrustChange, findings: &[Finding], severity: Severity) -> Option<Story> {
     let writer = it.call.principal.issuer.as_ref()?.common_name();
     let opened = findings.iter().filter_map(|it| it.evidence.get("opened"));

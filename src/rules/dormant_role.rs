@@ -17,7 +17,8 @@ pub(super) const RULE: Rule = Rule {
     sees: "A granted assumption of a role that nobody but services had taken for thirty days \
            (tuning), by a principal that never took it (medium, but low where each time somebody \
            else comes) or from a network that it was never taken from (low), and more where \
-           more is unusual about the call. The same principal from the same network is nothing: jobs may run once a quarter.",
+           more is unusual about the call. The same principal from the same network is nothing: \
+           jobs may run once a quarter.",
     why: "Nobody watches a role that nobody uses. Break-glass and leftover roles are often the \
           strongest ones in an account.",
     harmless: "A real emergency, or a drill, by somebody who had not done it before.",

@@ -20,14 +20,15 @@ pub(super) const RULE: Rule = Rule {
     sees: "A granted AssumeRole by an IAM user whose record proves that no second factor was \
            used: a long-term key without a session, or a session that says so, and no device \
            serial in the request. It is high where MFA is declared as required, or this user has \
-           always shown one on at least three days; medium where neither the user nor the role \
-           is known yet; low where nothing is known of the user and the role is steadily taken \
-           with MFA; and nothing where the user is known for working without, or where MFA is declared as not required. It is high too where \
-           the role's trust policy demands MFA by BoolIfExists and a long-term key came in \
-           without: such a key has no MFA context, so the condition passes. Records that cannot \
-           tell (another account's copy, identity providers) never fire. Of a role session the \
-           chain that led to it counts: it is high where that chain is known back to a user who \
-           had no second factor, and this role demands one or is usually taken with one.",
+           always shown one on at least three days; medium where neither the user nor the role is \
+           known yet; low where nothing is known of the user and the role is steadily taken with \
+           MFA; and nothing where the user is known for working without, or where MFA is declared \
+           as not required. It is high too where the role's trust policy demands MFA by \
+           BoolIfExists and a long-term key came in without: such a key has no MFA context, so \
+           the condition passes. Records that cannot tell (another account's copy, identity \
+           providers) never fire. Of a role session the chain that led to it counts: it is high \
+           where that chain is known back to a user who had no second factor, and this role \
+           demands one or is usually taken with one.",
     why: "A long-term key works for whoever holds it. Without a second factor a key from a \
           laptop, a repository or a log is all it takes to become the role.",
     harmless: "An IAM user that belongs to a machine and has always worked this way. It becomes \
