@@ -7,6 +7,7 @@
 
 mod exempt;
 mod fault;
+mod ingredient;
 mod principal;
 mod role;
 mod section;
@@ -28,6 +29,7 @@ use crate::text::inline;
 
 pub use self::exempt::Exemption;
 pub use self::fault::{Fault, FaultKind};
+pub use self::ingredient::{Ingredient, Without};
 pub use self::principal::{Comparison, PrincipalPattern};
 pub use self::role::MfaExpectation;
 pub use self::tuning::Tuning;

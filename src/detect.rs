@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::alert::Alert;
 use crate::baseline::{Caller, Dimension, RoleBaseline};
-use crate::config::Config;
+use crate::config::{Config, Without};
 use crate::event::{Assumption, Event, PrincipalKind, SignInKind};
 use crate::finding::Finding;
 use crate::lineage::Lineage;
@@ -100,7 +100,7 @@ pub fn judge(state: &State<'_>, config: &Config, event: &Event, mode: Mode) -> V
             // What the first copy taught is not news to ask about again.
             let surprise = match &first {
                 Some(first) if !was_half_told(state, event, first) => first.surprise.clone(),
-                _ => surprise(state, event, followed.lineage()),
+                _ => surprise(state, event, followed.lineage(), config.tuning().without),
             };
             find(state, config, event, followed.lineage(), surprise)
         }
@@ -279,6 +279,8 @@ struct Found {
     surprise: Option<Surprise>,
     /// The severity that is declared for the role: nothing about it is told as less.
     floor: Option<Severity>,
+    /// What was not taken into account.
+    without: Without,
 }
 
 /// What is normal for the role that an event is about, and for its caller.
@@ -365,7 +367,8 @@ fn find(
         findings.iter_mut().for_each(|finding| finding.severity = finding.severity.max(floor));
     }
     rules::sort(&mut findings);
-    Found { findings, surprise, floor: expected.severity }
+    let without = config.tuning().without;
+    Found { findings, surprise, floor: expected.severity, without }
 }
 
 /// Whether the session bears the name of a person who is not the caller. A person of the same

@@ -26,7 +26,7 @@ use crate::event::{Assumption, Event};
 use crate::finding::{Finding, Ground, worst};
 use crate::lineage::Lineage;
 use crate::severity::Severity;
-use crate::surprise::{Part, SignKind, Surprise, UNUSUAL};
+use crate::surprise::{Part, Sign, SignKind, Surprise, UNUSUAL};
 use crate::text::{inline, listed, plural};
 use crate::trust::{Answer, Entry, Rewrite, Weakening};
 
@@ -151,10 +151,19 @@ impl<'a> Case<'a> {
             self.tuning.machine_threshold_bits
         };
         // That a role is seldom taken, and what it is called, is nothing that the caller did.
-        let by_role = [SignKind::Disuse, SignKind::Privilege].map(|kind| surprise.sign(kind));
-        let by_role: f64 = by_role.iter().flatten().map(|sign| sign.bits).sum();
+        let is_by_role = |it: &Sign| matches!(it.kind, SignKind::Disuse | SignKind::Privilege);
+        let bits = |by_role: bool| -> f64 {
+            let signs = surprise.signs.iter().filter(|it| is_by_role(it) == by_role);
+            signs.map(|it| it.bits).sum()
+        };
+        let by_role = bits(true);
+        // Whoever has a new task while on a journey is new in two ways, and no more than that.
+        let is_more_than_new = !surprise.is_person || bits(false) >= UNUSUAL;
         match surprise.total() {
-            bits if bits >= self.tuning.high_threshold_bits && bits - by_role >= threshold => {
+            bits if bits >= self.tuning.high_threshold_bits
+                && bits - by_role >= threshold
+                && is_more_than_new =>
+            {
                 Some(Severity::High)
             }
             bits if bits >= threshold => Some(Severity::Medium),

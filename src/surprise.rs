@@ -13,6 +13,7 @@ mod weigh;
 use serde::{Deserialize, Serialize};
 
 use crate::baseline::{Caller, Dimension, RoleBaseline, Turnover};
+use crate::config::{Ingredient, Without};
 use crate::event::{Assumption, CallerClass, PrincipalKind};
 use crate::lineage::Lineage;
 use crate::profile::{Behind, CallerKind};
@@ -85,10 +86,24 @@ pub enum SignKind {
     NotOfCircle,
     /// Only callers of other kinds take the role.
     NewKind,
-    /// A session takes its own role.
-    TakesItself,
     /// A token was issued for another branch or environment than ever before.
     OtherPurpose,
+}
+
+impl SignKind {
+    /// What is to be left out if it is not to count.
+    fn ingredient(self) -> Ingredient {
+        match self {
+            Self::TwoPlaces => Ingredient::TwoPlaces,
+            Self::Absence => Ingredient::Absence,
+            Self::Disuse => Ingredient::Disuse,
+            Self::Privilege => Ingredient::Privilege,
+            Self::Moved => Ingredient::Moved,
+            Self::NotOfCircle => Ingredient::NotOfCircle,
+            Self::NewKind => Ingredient::NewKind,
+            Self::OtherPurpose => Ingredient::OtherPurpose,
+        }
+    }
 }
 
 /// What is known around a call.
@@ -114,6 +129,8 @@ pub struct Known<'a> {
     pub lineage: Option<&'a Lineage>,
     /// What those take who take the same roles as the actor.
     pub colleagues: &'a dyn Fn() -> Colleagues,
+    /// What is not to be taken into account.
+    pub without: Without,
 }
 
 /// What those take who take the same roles as somebody.

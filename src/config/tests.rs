@@ -151,7 +151,23 @@ fn every_expectation_can_be_set_and_every_key_is_known() {
     distinct.dedup();
     assert_eq!(distinct.len(), RULE_IDS.len());
     for key in Tuning::KEYS {
-        let parsed = Config::parse(&format!("[tuning]\n{key} = 13\n"));
+        let value = if *key == "without" { "['moved']" } else { "13" };
+        let parsed = Config::parse(&format!("[tuning]\n{key} = {value}\n"));
         assert_ne!(*parsed.config.unwrap().tuning(), Tuning::default(), "{key}");
     }
+}
+
+#[test]
+fn what_is_left_out_is_called_by_its_name() {
+    for ingredient in Ingredient::ALL {
+        let name = ingredient.as_str();
+        let config = sound(&format!("[tuning]\nwithout = ['{name}']\n"));
+        let left_out = |it: &Ingredient| config.tuning().without.has(*it);
+        let left_out: Vec<_> = Ingredient::ALL.into_iter().filter(left_out).collect();
+        assert_eq!(left_out, [ingredient], "{name}");
+    }
+    let parsed = Config::parse("[tuning]\nwithout = ['privilege',\n 'two places']\n");
+    let [fault] = parsed.faults.as_slice() else { panic!("{:?}", parsed.faults) };
+    assert_eq!(fault.line, 3);
+    assert!(fault.message.contains("did you mean `two_places`?"), "{}", fault.message);
 }

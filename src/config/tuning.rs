@@ -1,7 +1,9 @@
 //! `[tuning]`: the numbers that decide what is unusual.
 
-use super::fault::Faults;
+use super::fault::{Faults, instead_of};
+use super::ingredient::{Ingredient, Without};
 use super::section::Section;
+use crate::text::inline;
 
 /// The numbers that decide what is unusual. Each has a default that needs no thought.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,6 +22,8 @@ pub struct Tuning {
     pub enumeration_roles: u32,
     /// That window, in minutes. Default 15.
     pub enumeration_minutes: u32,
+    /// What is not taken into account. Nothing is left out by default.
+    pub without: Without,
 }
 
 impl Default for Tuning {
@@ -31,6 +35,7 @@ impl Default for Tuning {
             dormant_days: 30,
             enumeration_roles: 8,
             enumeration_minutes: 15,
+            without: Without::default(),
         }
     }
 }
@@ -46,6 +51,7 @@ impl Tuning {
         "dormant_days",
         "enumeration_roles",
         "enumeration_minutes",
+        "without",
     ];
 
     pub(super) fn read(section: &Section<'_>, faults: &mut Faults) -> Self {
@@ -65,6 +71,16 @@ impl Tuning {
         ] {
             *value = section.integer(key, range, faults).unwrap_or(*value);
         }
+        let without = section.list("without", faults, |name, faults| {
+            let ingredient = Ingredient::named(name.text);
+            if ingredient.is_none() {
+                let (word, instead) = (inline(name.text), instead_of(name.text, &names()));
+                let message = format!("nothing called `{word}` can be left out: {instead}");
+                faults.error(name.at, message);
+            }
+            ingredient
+        });
+        tuning.without = without.into_iter().flatten().collect();
         tuning.warn_of_order(section, faults);
         tuning
     }
@@ -85,4 +101,8 @@ impl Tuning {
             }
         }
     }
+}
+
+fn names() -> [&'static str; Ingredient::ALL.len()] {
+    Ingredient::ALL.map(Ingredient::as_str)
 }

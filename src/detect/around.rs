@@ -4,8 +4,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::trusting;
 use crate::baseline::{Caller, Dimension, RoleBaseline};
+use crate::config::{Ingredient, Without};
 use crate::event::{Assumption, Event, PrincipalKey, PrincipalKind};
 use crate::id::RoleArn;
 use crate::lineage::Lineage;
@@ -16,6 +19,9 @@ use crate::surprise::{Colleagues, Known, Surprise};
 use crate::trust::{Entry, RoleKey};
 
 use super::Habitual;
+
+/// The longest that credentials of a role are valid (IAM's `MaxSessionDuration`).
+const LONGEST_SESSION: SignedDuration = SignedDuration::from_hours(12);
 
 /// Who is behind a call for a role.
 pub(super) fn behind(state: &State<'_>, it: &Assumption, lineage: Option<&Lineage>) -> Behind {
@@ -39,26 +45,31 @@ pub(super) fn surprise(
     state: &State<'_>,
     event: &Event,
     lineage: Option<&Lineage>,
+    without: Without,
 ) -> Option<Surprise> {
     let Event::Assumption(it) = event else { return None };
     if is_half_told(state, it) {
         return None;
     }
     let Habitual { role, caller } = Habitual::of(state, event);
-    let behind = behind(state, it, lineage);
+    let mut behind = behind(state, it, lineage);
+    if without.has(Ingredient::Origin) {
+        behind.actor = it.call.principal.key();
+    }
     let actor = behind.actor.as_ref().and_then(|actor| state.caller(actor));
     let circle = profile::circle(it, &behind)
         .filter(|_| it.call.principal.account.is_none_or(|account| state.is_ours(account)));
     let circles = [circle.as_ref().and_then(|it| state.caller(it)), {
         state.caller(&profile::workloads()).filter(|_| circle.is_some() && is_token(&behind))
     }];
-    let entry = trusting::entry(state, it);
+    let entry = trusting::entry(state, it).filter(|_| !without.has(Ingredient::Trust));
+    let asks = |_: &&Caller| !without.has(Ingredient::Caller);
     let none = RoleBaseline::default();
     let known = Known {
         role: role.as_deref().unwrap_or(&none),
-        caller: caller.as_deref(),
+        caller: caller.as_deref().filter(asks),
         behind: &behind,
-        actor: actor.as_deref(),
+        actor: actor.as_deref().filter(asks),
         circles: [circles[0].as_deref(), circles[1].as_deref()],
         named: entry.as_ref().and_then(Entry::explains),
         is_role_made: RoleKey::of_assumption(it)
@@ -68,10 +79,12 @@ pub(super) fn surprise(
         lineage,
         colleagues: &|| {
             let found = it.role().zip(behind.actor.as_ref()).zip(actor.as_deref());
+            let found = found.filter(|_| !without.has(Ingredient::Colleagues));
             found
                 .map(|((role, key), actor)| colleagues(state, role, key, actor))
                 .unwrap_or_default()
         },
+        without,
     };
     Surprise::of(it, &known)
 }
@@ -130,25 +143,34 @@ fn roles_of(caller: &Caller, but: &RoleArn) -> BTreeSet<Arc<str>> {
 
 /// Whether a session makes a call whose role machines take, day by day, and people never do.
 pub(super) fn is_pipeline(state: &State<'_>, event: &Event) -> bool {
-    event.call().principal.issuer.as_ref().is_some_and(|role| is_for_machines(state, role))
+    let call = event.call();
+    call.principal.issuer.as_ref().is_some_and(|role| was_machines(state, role, call.time))
 }
 
 /// Whether an opening of a trust policy that let a caller in was worth a look and no more, and was
 /// written by a pipeline.
 pub(super) fn was_opened(state: &State<'_>, entry: &Entry) -> bool {
-    let mild = entry.weakening.as_ref().is_some_and(|it| it.severity <= Severity::Medium);
-    let writer = entry.writer.as_ref().filter(|_| mild).and_then(|it| state.caller(it));
+    let Some(weakening) = entry.weakening.as_ref().filter(|it| it.severity <= Severity::Medium)
+    else {
+        return false;
+    };
+    let writer = entry.writer.as_ref().and_then(|it| state.caller(it));
     let arn = writer.as_ref().and_then(|it| it.label()).and_then(|it| it.arn.clone());
     let role = arn.and_then(|arn| arn.as_str().parse::<RoleArn>().ok());
-    role.is_some_and(|role| is_for_machines(state, &role))
+    role.is_some_and(|role| was_machines(state, &role, weakening.time))
 }
 
-/// Whether machines take a role, day by day, and people never.
-fn is_for_machines(state: &State<'_>, role: &RoleArn) -> bool {
-    const DAYS: u32 = 3;
+/// Whether machines take a role, day by day, and no person's session of it can have been alive at
+/// a time. Of people only the first and the last time that they took it is known.
+fn was_machines(state: &State<'_>, role: &RoleArn, time: Timestamp) -> bool {
+    const DAYS: u32 = 2;
     let Some(role) = state.role(role) else { return false };
+    let people = role
+        .iter()
+        .filter_map(|(_, habits)| habits.seen(Dimension::Kind, CallerKind::Person.as_str()));
     let machines = role.turnover_of_all(Dimension::Kind).value_days;
-    machines >= DAYS && !role.has_seen(Dimension::Kind, CallerKind::Person.as_str())
+    machines >= DAYS
+        && people.into_iter().all(|it| time < it.first || it.last + LONGEST_SESSION < time)
 }
 
 /// Whether people of ours call from the block of networks that a call came from.

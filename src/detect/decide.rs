@@ -6,6 +6,7 @@ use super::fold::{FoldState, Story, StoryKind, fold_key, stories, subject};
 use super::{Found, Judged};
 use crate::alert::{Alert, Message};
 use crate::baseline::{FoldKey, Folds, Repeat};
+use crate::config::Ingredient;
 use crate::event::Event;
 use crate::finding::{Ground, worst};
 use crate::lineage::Lineage;
@@ -85,6 +86,7 @@ impl Decision {
         let repeat = folds.map_or(first, |it| it.judge(&key, severity, time, adoptable));
         let mut stories = stories(state, event, &found.findings);
         stories.retain(|it| adoptable || it.kind != StoryKind::Same);
+        stories.retain(|_| !found.without.has(Ingredient::Stories));
         let stories: Vec<Kept> =
             stories.into_iter().map(|it| Kept::of_story(state, it, time)).collect();
         let is_told = match repeat {
@@ -92,7 +94,8 @@ impl Decision {
             Repeat::Adopt { .. } => severity <= Severity::Medium,
             _ => is_more_of(&stories),
         };
-        let teaches = matches!(repeat, Repeat::Adopt { .. } | Repeat::Normal);
+        let teaches = matches!(repeat, Repeat::Adopt { .. } | Repeat::Normal)
+            || found.without.has(Ingredient::Probation);
         let own = Kept { subject, key, kind: None, severity, repeat };
         let folds = std::iter::once(own).chain(stories).collect();
         Self { found, folds, is_told, teaches }
@@ -133,7 +136,7 @@ impl Decision {
         joined: bool,
         mut changes: Changes,
     ) -> Judged {
-        let Found { findings, surprise, floor } = self.found;
+        let Found { findings, surprise, floor, .. } = self.found;
         let Some(own) = self.folds.first() else {
             return Judged { findings, surprise, ..Judged::silent(joined, changes) };
         };

@@ -197,15 +197,15 @@ fn complete(
     let mode = if waiter.learned { Mode::Learn } else { mode(it.call.time) };
     let found = match mode {
         Mode::Watch => {
-            let surprise =
-                Surprise::with(waiter.surprise.clone(), surprise(state, event, Some(lineage)));
+            let now = surprise(state, event, Some(lineage), config.tuning().without);
+            let surprise = Surprise::with(waiter.surprise.clone(), now);
             find(state, config, event, Some(lineage), surprise)
         }
         Mode::Learn => Found::default(),
     };
-    let followed_up = found.findings.into_iter().filter(|it| FOLLOWING.contains(&&*it.rule));
-    let News { all, is_news } = News::of(&waiter.findings, followed_up.collect());
-    let again = Found { findings: all.clone(), surprise: found.surprise, floor: found.floor };
+    let followed_up = found.findings.iter().filter(|it| FOLLOWING.contains(&&*it.rule));
+    let News { all, is_news } = News::of(&waiter.findings, followed_up.cloned().collect());
+    let again = Found { findings: all.clone(), ..found };
     let told_otherwise = waiter.revision > 0 && waiter.lineage.tells_otherwise(lineage);
     let decided = match (is_news, told_otherwise) {
         (true, _) => Decision::of(state, event, again),

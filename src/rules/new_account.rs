@@ -113,7 +113,7 @@ fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::tests::scene::{Scene, call, user, with};
+    use super::super::tests::scene::{Scene, call, session, user, with};
     use super::RULE;
     use crate::severity::Severity;
 
@@ -165,5 +165,33 @@ mod tests {
         let id = [("/requestParameters/externalId", json!("chosen"))];
         let eve = with(from("777788889999", "eve"), &id);
         assert_eq!(scene.then(RULE.id, &eve), Some(Severity::High));
+    }
+
+    #[test]
+    fn whom_a_pipeline_let_in_was_told_of_unless_a_person_was_in_its_session() {
+        let of = |role: &str, by: Value| {
+            let arn = json!(format!("arn:aws:iam::111122223333:role/{role}"));
+            with(call(), &[("/userIdentity", by), ("/requestParameters/roleArn", arn)])
+        };
+        let document = json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": {"AWS": "777788889999"}, "Action": "sts:AssumeRole"}]});
+        let opening = json!({
+            "eventSource": "iam.amazonaws.com", "eventName": "UpdateAssumeRolePolicy",
+            "recipientAccountId": "111122223333", "sourceIPAddress": "198.51.100.7",
+            "userIdentity": session("Apply", "run"),
+            "requestParameters": {"roleName": "Target", "policyDocument": document.to_string()},
+        });
+        let vendor = from("777788889999", "scanner");
+        let person = of("Apply", user("alice", "111122223333"));
+        let after = |days: i64| {
+            let mut scene = Scene::default().daily(1, &person).daily(25, &call());
+            scene = scene.daily(5, &of("Apply", session("ci", "run"))).quiet(days);
+            scene.then(RULE.id, &person);
+            let mut scene = scene.quiet(days);
+            (scene.then("trust_policy_weakened", &opening), scene.then(RULE.id, &vendor))
+        };
+        assert_eq!(after(2), (Some(Severity::Medium), Some(Severity::Low)));
+        let of_a_person = (Some(Severity::High), Some(Severity::High));
+        assert_eq!(after(0), of_a_person, "somebody held a session of the role");
     }
 }

@@ -89,13 +89,8 @@ fn declared(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
 }
 
 /// What somebody unlike the others is told by, beside being new.
-const SIGNS: &[SignKind] = &[
-    SignKind::NewKind,
-    SignKind::OtherPurpose,
-    SignKind::TakesItself,
-    SignKind::Disuse,
-    SignKind::Privilege,
-];
+const SIGNS: &[SignKind] =
+    &[SignKind::NewKind, SignKind::OtherPurpose, SignKind::Disuse, SignKind::Privilege];
 
 fn by_baseline(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
     if case.expected.principals.is_some() {
@@ -180,6 +175,35 @@ mod tests {
         let machine = with(call(), &[("/userIdentity", session("ci", "run"))]);
         let mut person = person.daily(30, &by("bob", "Other")).daily(30, &machine);
         assert_eq!(person.then(RULE.id, &bob), Some(Severity::High), "among machines");
+    }
+
+    #[test]
+    fn a_new_task_on_a_journey_is_no_more_than_new() {
+        let away = with(by("bob", "Target"), &[("/sourceIPAddress", json!("203.0.113.9"))]);
+        let scene = || Scene::default().daily(30, &call());
+        let mut owner_elsewhere = scene().daily(30, &by("bob", "Other"));
+        owner_elsewhere.then(RULE.id, &by("bob", "Other"));
+        assert_eq!(owner_elsewhere.then(RULE.id, &away), Some(Severity::High), "hours before");
+        let mut traveller = scene().daily(30, &by("bob", "Other")).quiet(2);
+        assert_eq!(traveller.then(RULE.id, &away), Some(Severity::Medium));
+    }
+
+    #[test]
+    fn years_of_the_same_make_nothing_new_urgent_by_itself() {
+        let by = |machine: &str, role: &str| {
+            let arn = format!("arn:aws:iam::111122223333:role/{role}");
+            let changes = [
+                ("/userIdentity", session(machine, "run")),
+                ("/requestParameters/roleArn", json!(arn)),
+            ];
+            with(call(), &changes)
+        };
+        let after_a_year = |toml| {
+            let scene = Scene::declaring(toml).daily(400, &by("other", "Other"));
+            scene.daily(400, &by("ci", "Target")).then(RULE.id, &by("other", "Target"))
+        };
+        assert_eq!(after_a_year(""), Some(Severity::Medium));
+        assert_eq!(after_a_year("[tuning]\nwithout = ['caps']"), Some(Severity::High));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Colleagues, Known, Part, Sign, SignKind, Surprise};
 use crate::baseline::{Caller, Dimension, Habits, Turnover};
+use crate::config::Ingredient;
 use crate::event::{Assumption, CallerClass, Credential, PrincipalKind};
 use crate::id::{Address, RoleArn};
 use crate::lineage::Lineage;
@@ -23,9 +24,13 @@ pub(super) fn weigh(it: &Assumption, arn: &str, known: &Known<'_>, surprise: &mu
     let mut weighing =
         Weighing { it, arn, class, known, is_person, is_new_of_vendor: false, surprise };
     weighing.account();
-    let is_new_pair = weighing.pair();
-    weighing.network();
-    weighing.soft(is_new_pair);
+    let is_new_pair = !known.without.has(Ingredient::Principal) && weighing.pair();
+    if !known.without.has(Ingredient::Network) {
+        weighing.network();
+    }
+    if !known.without.has(Ingredient::Names) {
+        weighing.soft(is_new_pair);
+    }
     weighing.subject();
 }
 
@@ -47,7 +52,14 @@ impl Weighing<'_> {
     }
 
     fn sign(&mut self, kind: SignKind, bits: f64, words: impl Into<String>) {
-        self.surprise.signs.push(Sign { kind, bits, words: words.into() });
+        if !self.known.without.has(kind.ingredient()) {
+            self.surprise.signs.push(Sign { kind, bits, words: words.into() });
+        }
+    }
+
+    /// The most that one thing adds.
+    fn at_most(&self, bits: f64, cap: f64) -> f64 {
+        if self.known.without.has(Ingredient::Caps) { bits } else { bits.min(cap) }
     }
 
     fn caller(&self) -> Option<&Habits> {
@@ -116,10 +128,6 @@ impl Weighing<'_> {
         if !is_alike {
             self.kind();
         }
-        if issuer == Some(self.arn) {
-            let words = "its sessions never took the role itself before";
-            self.sign(SignKind::TakesItself, of_role.min(6.0), words);
-        }
         true
     }
 
@@ -149,7 +157,7 @@ impl Weighing<'_> {
         } else {
             role + caller
         };
-        bits.min(CAP_OF_PAIR)
+        self.at_most(bits, CAP_OF_PAIR)
     }
 
     /// What the role itself says of somebody who takes it for the first time.
@@ -212,7 +220,7 @@ impl Weighing<'_> {
         kinds.sort_unstable();
         kinds.dedup();
         let words = format!("no {kind} ever took the role, only a {}", kinds.join(" or a "));
-        self.sign(SignKind::NewKind, turnover.bits_of_new().min(CAP), words);
+        self.sign(SignKind::NewKind, self.at_most(turnover.bits_of_new(), CAP), words);
     }
 
     /// Where the call came from.
@@ -249,7 +257,7 @@ impl Weighing<'_> {
             _ if is_known => own.bits_of_new().min(2.0),
             _ => own.bits_of_new(),
         };
-        let bits = bits.min(CAP);
+        let bits = self.at_most(bits, CAP);
         let calls = table.map_or(0, |it| it.calls());
         let (value, of_caller) = (block.as_str().to_owned(), Some(own.bits_of_new()));
         self.push(Part { dimension, value, of_role, of_caller, turnover, calls, bits });
@@ -271,7 +279,7 @@ impl Weighing<'_> {
         if is_known(own) || workloads.is_some_and(is_known) || is_callers {
             return;
         }
-        let bits = own.turnover(dimension).bits_of_new().min(CAP);
+        let bits = self.at_most(own.turnover(dimension).bits_of_new(), CAP);
         let (bits, words) = match of_saml {
             true => (bits * 1.5, "nobody came by this identity provider from there before"),
             false => (bits, "nobody of its kind called from there before"),
@@ -329,7 +337,7 @@ impl Weighing<'_> {
     /// are, a thief uses one that is made.
     fn moved(&mut self, block: &str) {
         if let Some(sign) = moved_token(self.it, self.known.caller) {
-            self.surprise.signs.push(sign);
+            self.sign(sign.kind, sign.bits, sign.words);
             return;
         }
         let parent = self.known.lineage.and_then(Lineage::parent);
