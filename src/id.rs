@@ -162,7 +162,7 @@ text_id!(
     /// An event id, or a shared event id, as CloudTrail wrote it (usually a UUID, not always).
     EventId,
     "an event id of 1 to 128 printable characters",
-    |s| !s.is_empty() && s.len() <= 128 && s.bytes().all(|b| b.is_ascii_graphic())
+    |s| !s.is_empty() && s.len() <= 128 && is_graphic(s.as_bytes())
 );
 
 serde_as_text!(AccountId, RoleArn, UniqueId, AccessKeyId, EventId);
@@ -217,24 +217,34 @@ pub fn permission_set(role_name: &str) -> Option<&str> {
 /// AWS: a role name has at most 64 characters, its path at most 512.
 fn is_role_arn(s: &str) -> bool {
     let parts = || {
-        let (partition_tail, rest) = s.strip_prefix("arn:aws")?.split_once(':')?;
-        let (account, path_and_name) = rest.strip_prefix("iam::")?.split_once(":role/")?;
-        Some((partition_tail, account, path_and_name))
+        let rest = s.as_bytes().strip_prefix(b"arn:aws")?;
+        let tail = rest.iter().position(|b| *b == b':')?;
+        let (partition_tail, rest) = rest.split_at_checked(tail)?;
+        let (account, rest) = rest.strip_prefix(b":iam::")?.split_at_checked(AccountId::DIGITS)?;
+        Some((partition_tail, account, rest.strip_prefix(b":role/")?))
     };
     parts().is_some_and(|(partition_tail, account, path_and_name)| {
         s.len() <= 640
-            && partition_tail.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
-            && account.parse::<AccountId>().is_ok()
-            && path_and_name.bytes().all(|b| b.is_ascii_graphic())
-            && !path_and_name.is_empty()
-            && !path_and_name.ends_with('/')
+            && partition_tail.iter().all(|b| b.is_ascii_lowercase() || *b == b'-')
+            && account.iter().all(u8::is_ascii_digit)
+            && is_graphic(path_and_name)
+            && path_and_name.last().is_some_and(|last| *last != b'/')
     })
 }
 
+/// Whether all of it is printable ASCII. All of it is looked at, however it begins, so that
+/// several bytes are looked at together.
+fn is_graphic(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |fine, b| fine & b.is_ascii_graphic())
+}
+
 fn is_unique_id(s: &str) -> bool {
-    (4..=128).contains(&s.len())
-        && s.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
-        && s.bytes().any(|b| b.is_ascii_uppercase())
+    let (mut fine, mut letters) = (true, false);
+    for b in s.bytes() {
+        letters |= b.is_ascii_uppercase();
+        fine &= b.is_ascii_uppercase() | b.is_ascii_digit();
+    }
+    (4..=128).contains(&s.len()) && fine && letters
 }
 
 impl Serialize for ExternalId {
