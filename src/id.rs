@@ -365,6 +365,50 @@ mod tests {
         }
     }
 
+    /// The identifiers in other words, by which the quick ones are held.
+    fn spelled_out(s: &str) -> [bool; 3] {
+        let role = || {
+            let (tail, rest) = s.strip_prefix("arn:aws")?.split_once(':')?;
+            let (account, path_and_name) = rest.strip_prefix("iam::")?.split_once(":role/")?;
+            let fine = s.len() <= 640
+                && tail.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+                && account.parse::<AccountId>().is_ok()
+                && path_and_name.bytes().all(|b| b.is_ascii_graphic())
+                && !path_and_name.is_empty()
+                && !path_and_name.ends_with('/');
+            fine.then_some(())
+        };
+        let unique = (4..=128).contains(&s.len())
+            && s.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+            && s.bytes().any(|b| b.is_ascii_uppercase());
+        let event = !s.is_empty() && s.len() <= 128 && s.bytes().all(|b| b.is_ascii_graphic());
+        [role().is_some(), unique, event]
+    }
+
+    #[test]
+    fn whatever_is_damaged_an_identifier_is_what_it_was() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        for sound in ["arn:aws-cn:iam::111122223333:role/a/b", "AROAEXAMPLE7", "7b1a-45b", "A", ""]
+        {
+            for _ in 0..20_000 {
+                let mut bytes = sound.as_bytes().to_vec();
+                for _ in 0..rng.usize(..3) {
+                    let at = rng.usize(..=bytes.len());
+                    let with = *rng.choice(b":/-aA0 \x7f\xc3").unwrap_or(&b'x');
+                    match rng.u8(..3) {
+                        0 => bytes.insert(at, with),
+                        1 if at < bytes.len() => bytes[at] = with,
+                        _ if at < bytes.len() => drop(bytes.remove(at)),
+                        _ => bytes.extend(vec![with; rng.usize(..700)]),
+                    }
+                }
+                let Ok(s) = std::str::from_utf8(&bytes) else { continue };
+                let quick = [is_role_arn(s), is_unique_id(s), s.parse::<EventId>().is_ok()];
+                assert_eq!(quick, spelled_out(s), "{s}");
+            }
+        }
+    }
+
     #[test]
     fn an_external_id_never_shows_itself() {
         let id = ExternalId::hash("hunter2");
