@@ -68,6 +68,14 @@ pub fn may_be_ours(name: &[u8]) -> bool {
     OURS.iter().any(|(_, ours, _)| ours.as_bytes() == name)
 }
 
+/// Whether a record of which the name begins with these letters may be one that rolewatch reads,
+/// or these are no letters. Nearly all others are told by this.
+#[must_use]
+pub fn may_begin_ours(head: &[u8; 5]) -> bool {
+    OURS.iter().any(|(_, ours, _)| ours.as_bytes().first_chunk() == Some(head))
+        || !head.iter().all(u8::is_ascii_alphanumeric)
+}
+
 /// The service that a call of this name goes to, if rolewatch reads such calls.
 #[must_use]
 pub fn source_of(name: &str) -> Option<&'static str> {

@@ -162,7 +162,7 @@ text_id!(
     /// An event id, or a shared event id, as CloudTrail wrote it (usually a UUID, not always).
     EventId,
     "an event id of 1 to 128 printable characters",
-    |s| !s.is_empty() && s.len() <= 128 && s.bytes().all(|b| b.is_ascii_graphic())
+    |s| !s.is_empty() && s.len() <= 128 && is_graphic(s.as_bytes())
 );
 
 serde_as_text!(AccountId, RoleArn, UniqueId, AccessKeyId, EventId);
@@ -217,24 +217,34 @@ pub fn permission_set(role_name: &str) -> Option<&str> {
 /// AWS: a role name has at most 64 characters, its path at most 512.
 fn is_role_arn(s: &str) -> bool {
     let parts = || {
-        let (partition_tail, rest) = s.strip_prefix("arn:aws")?.split_once(':')?;
-        let (account, path_and_name) = rest.strip_prefix("iam::")?.split_once(":role/")?;
-        Some((partition_tail, account, path_and_name))
+        let rest = s.as_bytes().strip_prefix(b"arn:aws")?;
+        let tail = rest.iter().position(|b| *b == b':')?;
+        let (partition_tail, rest) = rest.split_at_checked(tail)?;
+        let (account, rest) = rest.strip_prefix(b":iam::")?.split_at_checked(AccountId::DIGITS)?;
+        Some((partition_tail, account, rest.strip_prefix(b":role/")?))
     };
     parts().is_some_and(|(partition_tail, account, path_and_name)| {
         s.len() <= 640
-            && partition_tail.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
-            && account.parse::<AccountId>().is_ok()
-            && path_and_name.bytes().all(|b| b.is_ascii_graphic())
-            && !path_and_name.is_empty()
-            && !path_and_name.ends_with('/')
+            && partition_tail.iter().all(|b| b.is_ascii_lowercase() || *b == b'-')
+            && account.iter().all(u8::is_ascii_digit)
+            && is_graphic(path_and_name)
+            && path_and_name.last().is_some_and(|last| *last != b'/')
     })
 }
 
+/// Whether all of it is printable ASCII. All of it is looked at, however it begins, so that
+/// several bytes are looked at together.
+fn is_graphic(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |fine, b| fine & b.is_ascii_graphic())
+}
+
 fn is_unique_id(s: &str) -> bool {
-    (4..=128).contains(&s.len())
-        && s.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
-        && s.bytes().any(|b| b.is_ascii_uppercase())
+    let (mut fine, mut letters) = (true, false);
+    for b in s.bytes() {
+        letters |= b.is_ascii_uppercase();
+        fine &= b.is_ascii_uppercase() | b.is_ascii_digit();
+    }
+    (4..=128).contains(&s.len()) && fine && letters
 }
 
 impl Serialize for ExternalId {
@@ -352,6 +362,50 @@ mod tests {
             "arn:aws:sts::111122223333:assumed-role/Name/session",
         ] {
             assert!(bad.parse::<RoleArn>().is_err(), "{bad}");
+        }
+    }
+
+    /// The identifiers in other words, by which the quick ones are held.
+    fn spelled_out(s: &str) -> [bool; 3] {
+        let role = || {
+            let (tail, rest) = s.strip_prefix("arn:aws")?.split_once(':')?;
+            let (account, path_and_name) = rest.strip_prefix("iam::")?.split_once(":role/")?;
+            let fine = s.len() <= 640
+                && tail.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+                && account.parse::<AccountId>().is_ok()
+                && path_and_name.bytes().all(|b| b.is_ascii_graphic())
+                && !path_and_name.is_empty()
+                && !path_and_name.ends_with('/');
+            fine.then_some(())
+        };
+        let unique = (4..=128).contains(&s.len())
+            && s.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+            && s.bytes().any(|b| b.is_ascii_uppercase());
+        let event = !s.is_empty() && s.len() <= 128 && s.bytes().all(|b| b.is_ascii_graphic());
+        [role().is_some(), unique, event]
+    }
+
+    #[test]
+    fn whatever_is_damaged_an_identifier_is_what_it_was() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        for sound in ["arn:aws-cn:iam::111122223333:role/a/b", "AROAEXAMPLE7", "7b1a-45b", "A", ""]
+        {
+            for _ in 0..20_000 {
+                let mut bytes = sound.as_bytes().to_vec();
+                for _ in 0..rng.usize(..3) {
+                    let at = rng.usize(..=bytes.len());
+                    let with = *rng.choice(b":/-aA0 \x7f\xc3").unwrap_or(&b'x');
+                    match rng.u8(..3) {
+                        0 => bytes.insert(at, with),
+                        1 if at < bytes.len() => bytes[at] = with,
+                        _ if at < bytes.len() => drop(bytes.remove(at)),
+                        _ => bytes.extend(vec![with; rng.usize(..700)]),
+                    }
+                }
+                let Ok(s) = std::str::from_utf8(&bytes) else { continue };
+                let quick = [is_role_arn(s), is_unique_id(s), s.parse::<EventId>().is_ok()];
+                assert_eq!(quick, spelled_out(s), "{s}");
+            }
         }
     }
 

@@ -11,8 +11,8 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-pub(crate) use marks::{BracketsAndN, Marks};
-pub use tape::{Node, Tape};
+pub(crate) use marks::{BracesAndN, EndsOfStrings, Marks};
+pub use tape::{Node, Record, Tape};
 
 /// A value somewhere in a record.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +53,7 @@ impl<'a> Json<'a> {
     /// The member of an object: of several of one name the last, as in a tree. Null where there
     /// is none.
     #[must_use]
+    #[inline(always)]
     pub fn get(self, name: &str) -> Self {
         match self {
             Self::Tree(value) => Self::Tree(value.get(name).unwrap_or(&NOTHING)),
@@ -62,6 +63,7 @@ impl<'a> Json<'a> {
 
     /// The kind of value.
     #[must_use]
+    #[inline]
     pub fn kind(self) -> Kind {
         match self {
             Self::Tree(Value::Null) => Kind::Null,
@@ -76,12 +78,14 @@ impl<'a> Json<'a> {
 
     /// Whether it is `null` or missing.
     #[must_use]
+    #[inline]
     pub fn is_null(self) -> bool {
         self.kind() == Kind::Null
     }
 
     /// A string.
     #[must_use]
+    #[inline]
     pub fn as_str(self) -> Option<Cow<'a, str>> {
         match self {
             Self::Tree(value) => value.as_str().map(Cow::Borrowed),

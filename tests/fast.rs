@@ -177,6 +177,48 @@ fn what_cloudtrail_does_not_write_is_read_in_full() {
     compare(two.replace("}{", "},{").as_bytes());
 }
 
+/// What is behind the last record is looked at, for it may be another one in another spelling.
+#[test]
+fn nothing_hides_behind_the_last_record() {
+    let (ours, other) = (record("sts", "AssumeRole", "{}"), record("ec2", "Run", r#"[{"a":1}]"#));
+    for last in [&ours, &other] {
+        for (before, behind) in [
+            ("[", "]"),
+            ("[", "]\n"),
+            ("{\"Records\":[", "]}"),
+            ("{\"Records\":[", "]}\n"),
+            ("{\"Records\":[", "] }"),
+            ("{\"Records\":[", ",5]}"),
+            ("{\"Records\":[", ",{}]}"),
+            ("{\"Records\":[", ", {\"a\":1}]}"),
+            ("{\"Records\":[", "],\"b\":\"}\"}"),
+            ("{\"Records\":[", "],\"b\":1}"),
+            ("{\"Records\":[", "],\"b\":[{}]}"),
+            ("{\"Records\":[", "],\"b\":{\"c\":[{\"d\":1}]}}"),
+            ("{\"Records\":[", "]}\n[{}]}"),
+            ("{\"Records\":[", "]}{\"Records\":[{}]}"),
+            ("{\"Records\":[", "]} x"),
+            ("{\"Records\":[", "]"),
+            ("{\"Records\":[", "}]}"),
+            ("[", "]}"),
+            ("", "\n"),
+            ("", "\n5"),
+            ("", " {}"),
+            ("", "\n{\"a\":1}"),
+            ("", "}"),
+        ] {
+            compare(format!("{before}{last}{behind}").as_bytes());
+            compare(format!("{before}{other},{last}{behind}").as_bytes());
+            compare(format!("{before}{other}\n{last}{behind}").as_bytes());
+        }
+        let messages = subscription(&[other.clone(), last.clone()]);
+        for behind in ["]}", "]}\n", "],\"b\":1}", ",5]}", "]", "", "]}}"] {
+            compare(messages.replace("]}", behind).as_bytes());
+            compare(format!("{}{behind}", messages.strip_suffix("]}").unwrap()).as_bytes());
+        }
+    }
+}
+
 /// Records passed over are what they claim to be only under a checksum: without one, all are read.
 #[test]
 fn plain_text_is_read_in_full() {

@@ -8,11 +8,13 @@ use crate::json::{Json, Kind};
 use crate::text::Text;
 
 /// A string that is there and is not empty.
+#[inline(always)]
 pub(super) fn str<'a>(value: Json<'a>, name: &str) -> Option<Cow<'a, str>> {
     value.get(name).as_str().filter(|it| !it.is_empty())
 }
 
 /// A string, number or boolean as bounded text.
+#[inline(always)]
 pub(super) fn text(value: Json<'_>, name: &str) -> Option<Text> {
     let it = value.get(name);
     match it.kind() {
@@ -23,6 +25,7 @@ pub(super) fn text(value: Json<'_>, name: &str) -> Option<Text> {
 }
 
 /// A string or number that is a well-formed `T`.
+#[inline(always)]
 pub(super) fn parsed<T: FromStr>(value: Json<'_>, name: &str) -> Option<T> {
     let it = value.get(name);
     match it.kind() {
@@ -33,11 +36,13 @@ pub(super) fn parsed<T: FromStr>(value: Json<'_>, name: &str) -> Option<T> {
 }
 
 /// A nested value, or null.
+#[inline(always)]
 pub(super) fn at<'a>(value: Json<'a>, path: &[&str]) -> Json<'a> {
     path.iter().fold(value, |inner, name| inner.get(name))
 }
 
 /// `true`, `"true"`, `"True"`; `false` likewise.
+#[inline(always)]
 pub(super) fn bool(value: Json<'_>, name: &str) -> Option<bool> {
     let it = value.get(name);
     let text = it.as_str().unwrap_or_default();

@@ -135,3 +135,21 @@ fn wrong_types_anywhere_cost_nothing_but_themselves() {
     record["eventTime"] = Value::Null;
     assert_eq!(read(&record), Err(ReadError::NoTime));
 }
+
+#[test]
+fn whatever_may_be_ours_may_begin_so() {
+    for (_, name) in ours() {
+        let head = name.as_bytes().first_chunk().unwrap();
+        assert!(may_be_ours(name.as_bytes()) && may_begin_ours(head), "{name}");
+    }
+    for (head, may_be) in [
+        (b"Assum", true),
+        (b"Descr", false),
+        // In these an escape or the end of a name is hidden.
+        (b"\\u004", true),
+        (b"Ass\\u", true),
+        (b"Run\",", true),
+    ] {
+        assert_eq!(may_begin_ours(head), may_be, "{head:?}");
+    }
+}

@@ -86,8 +86,10 @@ fn walk(
         let next = match first {
             b'{' | b'[' => {
                 found_json = true;
-                let at = walk.pass_lines(bytes, at);
-                walk.value(bytes, at, 0, Elements::Any)
+                match walk.pass_lines(bytes, at) {
+                    next if next > at => next,
+                    _ => walk.value(bytes, at, 0, Elements::Any),
+                }
             }
             b',' if found_json => at + 1,
             b']' | b'}' if lost => at + 1,
@@ -192,8 +194,10 @@ impl Walk<'_> {
                     at += 1;
                 }
                 Some(_) => {
-                    at = self.pass_records(bytes, at, depth, of);
-                    at = self.value(bytes, at, depth, of);
+                    at = match self.pass_records(bytes, at, depth, of) {
+                        next if next > at => next,
+                        _ => self.value(bytes, at, depth, of),
+                    };
                 }
             }
             if self.unwinding {
@@ -379,8 +383,9 @@ impl Walk<'_> {
             Some(_) => Value::Null,
             None => serde_json::from_slice(span).map_err(refuse)?,
         };
+        let record = flat.as_ref().map_or(Json::Tree(&value), |flat| Json::Flat(flat.root()));
         let place = Place { record: self.seen + 1, byte: self.base + at };
-        (self.sink)(place, span, Some(flat.map_or(Json::Tree(&value), Json::Flat)));
+        (self.sink)(place, span, Some(record));
         self.seen += 1;
         self.keep(span);
         Ok(())

@@ -16,12 +16,14 @@
 //!    where that is written is looked at as the name of one record, or its record is read.
 //! 4. The name is the record's own: more braces than were closed again before it, by one. What
 //!    stands there (`userIdentity`, time and source) is written by AWS, not by the caller.
-//! 5. The next beginning is that of the next element of the same array. A caller shapes what
-//!    follows the name, as far as that a record may hold an array of things that look like
-//!    records. But inside of JSON such a beginning cannot stand in a string, and in another array
-//!    only if a `[` was opened since the name and not closed. So brackets are counted, those that
-//!    can be told from brackets inside strings; one that cannot ends the run. And nothing else
-//!    may have begun in between: a `}` outside of such arrays is followed by a key or a bracket.
+//! 5. The next beginning is that of the next element of the same array, and no other element began
+//!    before it. A caller shapes what follows the name, as far as that a record may hold an array
+//!    of things that look like records. But inside of JSON such a beginning cannot stand in a
+//!    string, and whatever begins an object stands behind a colon, unless that is an element of an
+//!    array. So every `{` is looked at. Behind a colon it is a member of the record. Arrays that
+//!    begin with an object are counted, and those of them that end with one, as far as their
+//!    brackets can be told from brackets inside strings; one that cannot ends the run. So does
+//!    any other element, and a beginning like that of a record while an array is open.
 //! 6. The name is none of ours, in plain letters.
 //!
 //! In a subscription message each record is a JSON string, in which a quote is escaped. So what
@@ -30,87 +32,84 @@
 //!
 //! A record with a name of ours is read as a whole, has to end where the next one begins, and has
 //! to have that name at its top. Then it is ours, or of another service and counted as other;
-//! anything else ends the run before it.
+//! anything else ends the run before it. So is the last record of an input, whatever its name, if
+//! what is open around it is closed behind it: there is no next one that would show its end.
 //!
 //! # What is given up
 //!
 //! A record that is not ours and not JSON inside, in spite of its checksum, is counted as other
 //! and not as undecodable. CloudTrail would have to write such a one.
 
-use memchr::{memchr, memchr2};
-
 use super::envelope::{MAX_DEPTH, Walk};
 use super::resync::Elements;
 use super::{Place, Reading};
 use crate::cloudtrail;
-use crate::json::{BracketsAndN, Json, Marks};
+use crate::json::{BracesAndN, EndsOfStrings, Json, Marks};
 
 /// How records follow one another.
-struct Shape {
+trait Shape {
     /// What stands before a record, up to its first value.
-    head: &'static [u8],
+    const HEAD: &'static [u8];
     /// What stands before its name.
-    name: &'static [u8],
-    /// What stands between two elements, behind the brace that ends the first. The second begins
-    /// with the second byte.
-    between: &'static [u8],
+    const NAME: &'static [u8];
     /// How a quote is written inside a record.
-    quote: &'static [u8],
+    const QUOTE: &'static [u8];
+    /// What stands behind the last brace of a record, if another one follows, up to a text that
+    /// only a record has.
+    const BETWEEN: &'static [u8];
+    /// How much of that belongs to the element that the record is.
+    const CLOSING: usize;
     /// Whether a record is a text inside an element.
-    is_text: bool,
+    const IS_TEXT: bool;
+
+    /// Whether the brace before these bytes is the last of a record.
+    fn ends(behind: &[u8]) -> bool {
+        // Few others are followed by this.
+        behind.get(Self::CLOSING + 1) == Some(&b'{') && behind.starts_with(Self::BETWEEN)
+    }
+
+    /// What is open around the last record, and has to be closed at the end of the input, without
+    /// the brace of an envelope.
+    const LAST: &'static [u8];
 }
 
 /// `[{…},{…}]`
-const ELEMENTS: Shape = Shape::of_records(b",{\"eventVersion\":\"");
+struct InArray;
+
+impl Shape for InArray {
+    const HEAD: &'static [u8] = b"{\"eventVersion\":\"";
+    const NAME: &'static [u8] = b"\"eventName\":\"";
+    const QUOTE: &'static [u8] = b"\"";
+    const BETWEEN: &'static [u8] = b",{\"eventVersion\":\"";
+    const CLOSING: usize = 0;
+    const IS_TEXT: bool = false;
+    const LAST: &'static [u8] = b"]";
+}
 
 /// A record a line.
-const LINES: Shape = Shape::of_records(b"\n{\"eventVersion\":\"");
+struct Lines;
+
+impl Shape for Lines {
+    const HEAD: &'static [u8] = InArray::HEAD;
+    const NAME: &'static [u8] = InArray::NAME;
+    const QUOTE: &'static [u8] = InArray::QUOTE;
+    const BETWEEN: &'static [u8] = b"\n{\"eventVersion\":\"";
+    const CLOSING: usize = 0;
+    const IS_TEXT: bool = false;
+    const LAST: &'static [u8] = b"";
+}
 
 /// `[{"id":"…","timestamp":…,"message":"{…}"},{"id":…}]`
-const MESSAGES: Shape = Shape {
-    head: b"{\\\"eventVersion\\\":\\\"",
-    name: b"\\\"eventName\\\":\\\"",
-    between: b",{\"",
-    quote: b"\\\"",
-    is_text: true,
-};
+struct Messages;
 
-impl Shape {
-    const fn of_records(between: &'static [u8]) -> Self {
-        Self {
-            head: b"{\"eventVersion\":\"",
-            name: b"\"eventName\":\"",
-            between,
-            quote: b"\"",
-            is_text: false,
-        }
-    }
-
-    /// Where a name begins whose `N` stands at `at`, if it is a name's.
-    fn name(&self, bytes: &[u8], at: usize) -> Option<usize> {
-        if !bytes.get(at + 1..)?.starts_with(b"ame") {
-            return None;
-        }
-        let text = at + self.name.len() - self.quote.len() - b"event".len();
-        let from = text.checked_sub(self.name.len())?;
-        bytes.get(from..)?.starts_with(self.name).then_some(text)
-    }
-
-    /// Whether the brace before these bytes is the last of a record.
-    fn ends(&self, behind: &[u8]) -> bool {
-        // Few others are followed by one, and to compare all costs most of what looking at a
-        // brace costs.
-        matches!(behind, [_, b'{', ..]) && behind.starts_with(self.between)
-    }
-
-    /// The end of the record before a boundary.
-    fn end(&self, bytes: &[u8], boundary: usize) -> Option<usize> {
-        if !self.is_text {
-            return Some(boundary + 1);
-        }
-        let around = bytes.get(boundary.checked_sub(2)?..)?;
-        around.starts_with(b"}\"},{\"id\":\"").then_some(boundary - 1)
-    }
+impl Shape for Messages {
+    const HEAD: &'static [u8] = b"{\\\"eventVersion\\\":\\\"";
+    const NAME: &'static [u8] = b"\\\"eventName\\\":\\\"";
+    const QUOTE: &'static [u8] = b"\\\"";
+    const BETWEEN: &'static [u8] = b"\"},{\"id\":\"";
+    const CLOSING: usize = 2;
+    const IS_TEXT: bool = true;
+    const LAST: &'static [u8] = b"\"}]";
 }
 
 /// How far a text was looked at. Where a run could not go on there begins no other before the
@@ -125,8 +124,10 @@ struct Passed<'a> {
     /// Its name, and where that stands in the record.
     name: &'a [u8],
     name_at: usize,
-    /// Where the next element begins.
+    /// Where the next element begins, or the array ends.
     next: usize,
+    /// Whether it ends where it seems to is known only when it was read.
+    is_last: bool,
 }
 
 impl Walk<'_> {
@@ -138,55 +139,52 @@ impl Walk<'_> {
         depth: usize,
         of: Elements,
     ) -> usize {
-        let shape = match of {
-            _ if !self.checked || depth > MAX_DEPTH => return at,
-            Elements::Any => &ELEMENTS,
-            Elements::LogEvents => &MESSAGES,
-            Elements::LookupEvents => return at,
-        };
-        self.pass(shape, bytes, at)
+        match of {
+            _ if !self.checked || depth > MAX_DEPTH => at,
+            Elements::Any => self.pass::<InArray>(bytes, at),
+            Elements::LogEvents => self.pass::<Messages>(bytes, at),
+            Elements::LookupEvents => at,
+        }
     }
 
     /// Passes over lines; where the first one stands that has to be read.
     pub(super) fn pass_lines(&mut self, bytes: &[u8], at: usize) -> usize {
-        if self.checked { self.pass(&LINES, bytes, at) } else { at }
+        if self.checked { self.pass::<Lines>(bytes, at) } else { at }
     }
 
-    fn pass(&mut self, shape: &Shape, bytes: &[u8], from: usize) -> usize {
+    fn pass<S: Shape>(&mut self, bytes: &[u8], from: usize) -> usize {
         let mut at = from;
-        if at < self.ahead.0 || record_start(shape, bytes, at).is_none() {
+        let Some(start) = record_start::<S>(bytes, at).filter(|_| at >= self.ahead.0) else {
             return at;
-        }
-        let mut marks = Marks::new(bytes, at);
-        loop {
-            let Some(start) = record_start(shape, bytes, at) else { return at };
-            let Some(passed) = passed(shape, &mut marks, bytes, start) else {
-                self.ahead = Ahead(marks.seen());
+        };
+        let mut hits = Hits::new(bytes, start + 1);
+        while let Some(start) = record_start::<S>(bytes, at) {
+            let Some(passed) = passed::<S>(&mut hits, start) else {
+                self.ahead = Ahead(hits.marks.seen());
                 return at;
             };
-            if !cloudtrail::may_be_ours(passed.name) {
+            if !passed.is_last && !cloudtrail::may_be_ours(passed.name) {
                 self.seen += 1;
                 self.decoded.other += 1;
-            } else if self.read(shape, &passed, start).is_none() {
+            } else if self.read::<S>(&passed, start).is_none() {
                 return at;
             }
             at = passed.next;
         }
+        at
     }
 
-    /// Reads a record with a name of ours.
-    fn read(&mut self, shape: &Shape, passed: &Passed<'_>, start: usize) -> Option<()> {
-        let next = self.place(start - usize::from(shape.is_text));
+    /// Reads a record with a name of ours, or one of which it is not sure where it ends.
+    fn read<S: Shape>(&mut self, passed: &Passed<'_>, start: usize) -> Option<()> {
+        let next = self.place(start - usize::from(S::IS_TEXT));
         let place = Place { record: next.record + 1, ..next };
         let Reading { tape, text } = &mut *self.reading;
-        let (text, name_at) = match shape.is_text {
-            true => {
-                let name_at = unescape(passed.span, passed.name_at, text)?;
-                (text.as_slice(), name_at)
-            }
+        let (text, name_at) = match S::IS_TEXT {
+            true => unescape(passed.span, passed.name_at, text)?,
             false => (passed.span, passed.name_at),
         };
         let record = tape.read(std::str::from_utf8(text).ok()?)?;
+        let record = record.root();
         let name = record.only_text("eventName")?;
         let source = record.only_text("eventSource")?.string()?;
         if name.start() != name_at {
@@ -206,23 +204,23 @@ impl Walk<'_> {
 }
 
 /// Where the record of the element at `at` begins.
-fn record_start(shape: &Shape, bytes: &[u8], at: usize) -> Option<usize> {
+fn record_start<S: Shape>(bytes: &[u8], at: usize) -> Option<usize> {
     let element = bytes.get(at..)?;
-    let record = match shape.is_text {
+    let record = match S::IS_TEXT {
         false => element,
         true => {
             let rest = element.strip_prefix(b"{\"id\":\"")?;
-            let (id, rest) = rest.split_at_checked(memchr(b'"', rest)?)?;
-            // All of it, however it begins: so several are looked at together.
-            let is_id = |it: &u8| it.is_ascii_alphanumeric() | (*it == b'-');
-            if !id.iter().fold(true, |fine, it| fine & is_id(it)) {
-                return None;
-            }
+            // An id, in which nothing is escaped.
+            let (_, rest) = rest.split_at_checked(ends_of_strings(rest).next()?)?;
             let rest = rest.strip_prefix(b"\",\"timestamp\":")?;
             behind(rest, u8::is_ascii_digit).strip_prefix(b",\"message\":\"")?
         }
     };
-    record.starts_with(shape.head).then_some(bytes.len() - record.len())
+    record.starts_with(S::HEAD).then_some(bytes.len() - record.len())
+}
+
+fn ends_of_strings(bytes: &[u8]) -> Marks<'_, EndsOfStrings> {
+    Marks::new(bytes, 0)
 }
 
 /// What follows the first bytes that are such.
@@ -231,95 +229,185 @@ fn behind(bytes: &[u8], is_such: impl Fn(&u8) -> bool) -> &[u8] {
     bytes.get(len..).unwrap_or_default()
 }
 
-/// The record that begins at `start`, if all holds that has to (see the module) for passing over
-/// it. `marks` are those from its beginning on, and afterwards those behind it.
-fn passed<'a>(
-    shape: &Shape,
-    marks: &mut Marks<'_, BracketsAndN>,
+/// The places that are looked at: every brace, and every `N`, of which few are no name's.
+struct Hits<'a> {
     bytes: &'a [u8],
-    start: usize,
-) -> Option<Passed<'a>> {
-    let text = own_name(shape, marks, bytes, start)?;
-    let boundary = boundary(shape, marks, bytes)?;
+    marks: Marks<'a, BracesAndN>,
+}
+
+/// What stands at such a place.
+enum Hit {
+    /// A name begins there.
+    Name(usize),
+    /// An object that is a member of another one.
+    Member,
+    /// An element of an array, or a text that looks like one.
+    Element(usize),
+    /// The end of an object.
+    Closed(usize),
+    /// Something inside a string.
+    Text,
+}
+
+impl<'a> Hits<'a> {
+    fn new(bytes: &'a [u8], from: usize) -> Self {
+        Self { bytes, marks: Marks::new(bytes, from) }
+    }
+
+    #[inline(always)]
+    fn next<S: Shape>(&mut self) -> Option<Hit> {
+        let at = self.marks.next()?;
+        match self.bytes.get(at)? {
+            b'}' => Some(Hit::Closed(at)),
+            b'{' => self.opened::<S>(at),
+            b'N' => Some(self.name::<S>(at).map_or(Hit::Text, Hit::Name)),
+            _ => Some(Hit::Text),
+        }
+    }
+
+    #[inline(always)]
+    fn opened<S: Shape>(&self, at: usize) -> Option<Hit> {
+        let [before, _, behind] = *self.bytes.get(at.checked_sub(1)?..)?.first_chunk()?;
+        // A quote that is not escaped stands outside of the text that a record is.
+        let is_member = before == b':' && !(S::IS_TEXT && behind == b'"');
+        Some(if is_member { Hit::Member } else { no_member::<S>(before, behind, at) })
+    }
+
+    /// Where a name begins whose `N` stands at `at`, if it is a name's.
+    #[inline(always)]
+    fn name<S: Shape>(&self, at: usize) -> Option<usize> {
+        // Most are not.
+        if self.bytes.get(at - 1) != Some(&b't') {
+            return None;
+        }
+        let text = at + S::NAME.len() - S::QUOTE.len() - b"event".len();
+        let from = text.checked_sub(S::NAME.len())?;
+        self.bytes.get(from..)?.starts_with(S::NAME).then_some(text)
+    }
+}
+
+/// What a brace begins that stands behind no colon.
+fn no_member<S: Shape>(before: u8, behind: u8, at: usize) -> Hit {
+    let is_element = match S::IS_TEXT {
+        true => behind == b'"',
+        // Nothing else stands before an object, and nothing else begins a member of it.
+        false => {
+            matches!(before, b',' | b'[' | b']' | b'}') && matches!(behind, b'"' | b'}')
+                || before.is_ascii_whitespace()
+                || behind.is_ascii_whitespace()
+        }
+    };
+    if is_element { Hit::Element(at) } else { Hit::Text }
+}
+
+/// The record that begins at `start`, if all holds that has to (see the module) for passing over
+/// it. `hits` are those from its beginning on, and afterwards those behind it.
+fn passed<'a, S: Shape>(hits: &mut Hits<'a>, start: usize) -> Option<Passed<'a>> {
+    let text = own_name::<S>(hits)?;
+    let end = record_end::<S>(hits)?;
     Some(Passed {
-        span: bytes.get(start..shape.end(bytes, boundary)?)?,
-        name: plain_text(bytes.get(text..boundary)?, shape.quote)?,
+        span: hits.bytes.get(start..end.record)?,
+        name: name_of(hits.bytes.get(text..end.record)?, S::QUOTE)?,
         name_at: text - start,
-        next: boundary + 2,
+        next: end.next,
+        is_last: end.is_last,
     })
 }
 
-/// The name of the record that begins at `start`, if the first that comes is its own.
-fn own_name(
-    shape: &Shape,
-    marks: &mut Marks<'_, BracketsAndN>,
-    bytes: &[u8],
-    start: usize,
-) -> Option<usize> {
-    let mut open = 0_usize;
-    for at in marks.skip_while(|at| *at < start) {
-        match bytes.get(at..)? {
-            [b'{', ..] => open += 1,
-            [b'}', behind @ ..] if shape.ends(behind) => return None,
-            [b'}', ..] => open = open.checked_sub(1)?,
-            [b'N', ..] => {
-                if let Some(text) = shape.name(bytes, at) {
-                    return (open == 1).then_some(text);
-                }
-            }
-            _ => {}
+/// The name of the record that begins with these hits, if the first that comes is its own.
+fn own_name<S: Shape>(hits: &mut Hits<'_>) -> Option<usize> {
+    let mut open = 1_usize;
+    loop {
+        match hits.next::<S>()? {
+            Hit::Member => open += 1,
+            Hit::Closed(_) => open = open.checked_sub(1)?,
+            Hit::Name(text) => return (open == 1).then_some(text),
+            Hit::Element(_) => return None,
+            Hit::Text => {}
         }
     }
-    None
 }
 
-/// Where the record ends whose name was the last mark: its last brace, if from the name to there
-/// no array was opened and left open, and no other element was begun, and that can be told.
-fn boundary(shape: &Shape, marks: &mut Marks<'_, BracketsAndN>, bytes: &[u8]) -> Option<usize> {
+/// Where a record ends, and where to go on behind it.
+struct End {
+    record: usize,
+    next: usize,
+    /// Whether nothing follows that would show that it is the end.
+    is_last: bool,
+}
+
+/// Where the record ends whose name was the last hit, if no other name and no other element of its
+/// array began before that.
+fn record_end<S: Shape>(hits: &mut Hits<'_>) -> Option<End> {
+    let bytes = hits.bytes;
+    // Arrays that begin with an object. As long as one is open, anything may begin in it.
     let mut open = 0_usize;
-    for at in marks {
-        let is_fine = match bytes.get(at..)? {
-            [b'}', behind @ ..] if shape.ends(behind) => {
-                return (open == 0).then_some(at);
-            }
-            [b'N', ..] => shape.name(bytes, at).is_none(),
-            _ if shape.is_text => true,
-            // Inside of an array anything may begin.
-            [b'}', behind @ ..] => open > 0 || ends_a_value(behind),
-            [b'[', ..] => {
-                open += usize::from(may_open(bytes, at));
-                true
-            }
-            [b']', ..] => match closes(bytes, at) {
-                Some(true) if open > 0 => {
-                    open -= 1;
-                    true
+    loop {
+        match hits.next::<S>() {
+            None => return last_end::<S>(bytes),
+            Some(Hit::Member | Hit::Text) => {}
+            Some(Hit::Closed(at)) => {
+                let behind = bytes.get(at + 1..)?;
+                if S::ends(behind) {
+                    let (record, next) = (at + 1, at + 2 + S::CLOSING);
+                    // The brace that begins it is known.
+                    hits.marks.find(|it| *it >= next)?;
+                    return (open == 0).then_some(End { record, next, is_last: false });
                 }
-                Some(is_bracket) => !is_bracket,
-                None => false,
+                match behind {
+                    _ if S::IS_TEXT => {}
+                    [b']', ..] if closes(bytes, at + 1)? => open = open.checked_sub(1)?,
+                    [b']', ..] => {}
+                    _ if open == 0 && !ends_a_value(behind) => return None,
+                    _ => {}
+                }
+            }
+            Some(Hit::Element(at)) => match bytes.get(at.checked_sub(2)?..)? {
+                _ if S::IS_TEXT => return None,
+                [_, b'[', ..] => open += usize::from(may_open(bytes, at - 1)),
+                // Behind another object. Of an array in which one stands behind anything else the
+                // beginning was not seen.
+                [b'}', b',', ..] if open > 0 => {}
+                _ => return None,
             },
-            _ => true,
-        };
-        if !is_fine {
-            return None;
+            Some(Hit::Name(_)) => return None,
         }
     }
-    None
 }
 
 /// Whether a brace ends a value inside of a record, by what stands behind it: a bracket, the next
-/// key or, inside of a string, its end.
+/// key or, inside of a string, its end; or nothing.
 fn ends_a_value(behind: &[u8]) -> bool {
-    matches!(
-        behind,
-        [b'}' | b']' | b'"' | b'\\', ..] | [b',', b'"' | b'\\', ..] | [b',', b'{', b'\\', ..]
-    )
+    match behind {
+        [b'}' | b'"' | b'\\', ..] | [b',', b'"' | b'\\', ..] | [b',', b'{', b'\\', ..] => true,
+        rest => rest.trim_ascii_start().is_empty(),
+    }
+}
+
+/// Where the last record ends, if nothing but what is open around it stands behind it: it is known
+/// that nothing begins there any more.
+#[cold]
+fn last_end<S: Shape>(bytes: &[u8]) -> Option<End> {
+    let all = bytes.trim_ascii_end();
+    let inner = if S::LAST.is_empty() { all } else { all.strip_suffix(b"}").unwrap_or(all) };
+    let record = inner.strip_suffix(S::LAST)?;
+    // Where the array ends, or the input.
+    let next = inner.len() - usize::from(!S::LAST.is_empty());
+    record.ends_with(b"}").then_some(End { record: record.len(), next, is_last: true })
+}
+
+/// The name that begins here, if nothing in it is escaped; of one that begins like none of ours
+/// the beginning.
+fn name_of<'a>(bytes: &'a [u8], quote: &[u8]) -> Option<&'a [u8]> {
+    match bytes.first_chunk() {
+        Some(head) if !cloudtrail::may_begin_ours(head) => Some(head),
+        _ => plain_text(bytes, quote),
+    }
 }
 
 /// The text up to the quote, if nothing in it is escaped.
 fn plain_text<'a>(bytes: &'a [u8], quote: &[u8]) -> Option<&'a [u8]> {
-    let end = bytes.iter().position(|it| matches!(it, b'"' | b'\\'))?;
-    let (text, rest) = bytes.split_at_checked(end)?;
+    let (text, rest) = bytes.split_at_checked(ends_of_strings(bytes).next()?)?;
     rest.starts_with(quote).then_some(text)
 }
 
@@ -351,28 +439,45 @@ fn closes(bytes: &[u8], at: usize) -> Option<bool> {
     }
 }
 
-/// Writes what a JSON string says to `text`, and tells where what stands at `mark` is there.
-fn unescape(string: &[u8], mark: usize, text: &mut Vec<u8>) -> Option<usize> {
-    text.clear();
-    let (mut at, mut marked) = (0, None);
-    while let Some(len) = memchr2(b'\\', b'"', string.get(at..)?) {
-        if at <= mark {
-            marked = Some(text.len() + (mark - at));
+/// What a JSON string says, written to `room`, and where what stands at `mark` is there.
+fn unescape<'a>(string: &[u8], mark: usize, room: &'a mut Vec<u8>) -> Option<(&'a [u8], usize)> {
+    // Nothing gets longer. What is in the room already is written over, so that nothing is made
+    // to be written to.
+    if room.len() < string.len() {
+        room.resize(string.len().next_power_of_two(), 0);
+    }
+    let (mut from, mut to, mut marked) = (0, 0, None);
+    let mut ends = ends_of_strings(string);
+    loop {
+        // What was escaped is no end.
+        let at = ends.find(|it| *it >= from).unwrap_or(string.len());
+        if (from..=at).contains(&mark) {
+            marked = Some(to + (mark - from));
         }
-        text.extend_from_slice(string.get(at..at + len)?);
-        at += len;
-        let (byte, behind) = match (string.get(at)?, string.get(at + 1)?) {
-            (b'\\', it @ (b'"' | b'\\' | b'/')) => (*it, at + 2),
-            (b'\\', b'n') => (b'\n', at + 2),
-            (b'\\', b't') => (b'\t', at + 2),
-            (b'\\', b'u') => (ascii(string.get(at + 2..at + 6)?)?, at + 6),
+        copy(string.get(from..)?, room.get_mut(to..)?, at - from)?;
+        to += at - from;
+        let Some(escape) = string.get(at..).filter(|rest| !rest.is_empty()) else { break };
+        let (byte, len) = match escape {
+            [b'\\', it @ (b'"' | b'\\' | b'/'), ..] => (*it, 2),
+            [b'\\', b'n', ..] => (b'\n', 2),
+            [b'\\', b't', ..] => (b'\t', 2),
+            [b'\\', b'u', digits @ ..] => (ascii(digits.get(..4)?)?, 6),
             _ => return None,
         };
-        text.push(byte);
-        at = behind;
+        *room.get_mut(to)? = byte;
+        (from, to) = (at + len, to + 1);
     }
-    text.extend_from_slice(string.get(at..)?);
-    marked
+    Some((room.get(..to)?, marked?))
+}
+
+/// Copies the first `len` bytes, and of a few more than there are where that is faster: what is
+/// between two quotes is short.
+fn copy(from: &[u8], to: &mut [u8], len: usize) -> Option<()> {
+    match (from.first_chunk::<16>(), to.first_chunk_mut::<16>()) {
+        (Some(from), Some(to)) if len <= 16 => *to = *from,
+        _ => to.get_mut(..len)?.copy_from_slice(from.get(..len)?),
+    }
+    Some(())
 }
 
 /// The ASCII character with that code in hexadecimal digits.

@@ -2,37 +2,39 @@
 
 use std::marker::PhantomData;
 
-use wide::u8x16;
+use wide::{i8x16, u8x16};
 
 /// A set of bytes.
 pub(crate) trait Sought {
-    /// All bits of those that belong to it.
-    fn among(bytes: u8x16) -> u8x16;
+    /// Those that belong to it, one a bit.
+    fn among(bytes: [u8; 16]) -> u32;
 }
 
-/// Brackets, braces, and `N`.
-pub(crate) enum BracketsAndN {}
+/// Braces and `N`; and `|`, `~` and DEL, for what stands behind `z` in ASCII is told by one
+/// comparison.
+pub(crate) enum BracesAndN {}
 
-impl Sought for BracketsAndN {
-    fn among(bytes: u8x16) -> u8x16 {
-        // In ASCII a bracket and a brace are one bit apart.
-        let braces = bytes | u8x16::splat(b'{' ^ b'[');
-        is(braces, b'{') | is(braces, b'}') | is(bytes, b'N')
+impl Sought for BracesAndN {
+    #[inline(always)]
+    fn among(bytes: [u8; 16]) -> u32 {
+        // Signed, so that what is no ASCII is less.
+        let bytes = i8x16::from(bytes.map(u8::cast_signed));
+        let is_name = bytes.simd_eq(i8x16::splat(b'N'.cast_signed()));
+        (bytes.simd_gt(i8x16::splat(b'z'.cast_signed())) | is_name).to_bitmask()
     }
 }
 
 /// What a string ends with or is interrupted by: quotes, backslashes and control characters.
-pub(super) enum EndsOfStrings {}
+pub(crate) enum EndsOfStrings {}
 
 impl Sought for EndsOfStrings {
-    fn among(bytes: u8x16) -> u8x16 {
+    #[inline(always)]
+    fn among(bytes: [u8; 16]) -> u32 {
+        let bytes = u8x16::from(bytes);
+        let is = |byte: u8| bytes.simd_eq(u8x16::splat(byte));
         let is_control = bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
-        is(bytes, b'"') | is(bytes, b'\\') | is_control
+        (is(b'"') | is(b'\\') | is_control).to_bitmask()
     }
-}
-
-fn is(bytes: u8x16, byte: u8) -> u8x16 {
-    bytes.simd_eq(u8x16::splat(byte))
 }
 
 /// The places of all bytes of a set, from some place on, in order.
@@ -98,10 +100,7 @@ fn of_end<S: Sought>(bytes: &[u8]) -> u64 {
 #[inline]
 fn of_block<S: Sought>(block: &[u8; BLOCK]) -> u64 {
     let (parts, _) = block.as_chunks::<16>();
-    parts
-        .iter()
-        .rev()
-        .fold(0, |marks, part| marks << 16 | u64::from(S::among(u8x16::from(*part)).to_bitmask()))
+    parts.iter().rev().fold(0, |marks, part| marks << 16 | u64::from(S::among(*part)))
 }
 
 #[cfg(test)]
@@ -121,7 +120,7 @@ mod tests {
 
     #[test]
     fn every_mark_is_found_and_nothing_else() {
-        hold::<BracketsAndN>(|byte| matches!(byte, b'[' | b']' | b'{' | b'}' | b'N'));
+        hold::<BracesAndN>(|byte| matches!(byte, b'{'..=0x7f | b'N'));
         hold::<EndsOfStrings>(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
     }
 }

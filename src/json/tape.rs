@@ -24,13 +24,20 @@ pub struct Tape {
     entries: Vec<Entry>,
     /// Arrays and objects that are open, by their entries. Empty between two texts.
     open: Vec<usize>,
-    top: Top,
+    keys: Keys,
 }
 
-/// The keys of the outermost object, by a part of their mark: two of three fields that are asked
-/// for are there, and each would be looked for among all of them.
+/// A text that was read, with the tape of its values.
+#[derive(Clone, Copy)]
+pub struct Record<'a> {
+    tape: &'a Tape,
+    text: &'a str,
+}
+
+/// Where the keys stand, by their mark and the object they belong to: else each field that is asked
+/// for would be looked for among all of its object.
 #[derive(Debug)]
-struct Top([u32; Self::SLOTS]);
+struct Keys([u16; Self::SLOTS]);
 
 /// What stands in a slot.
 enum Slot {
@@ -38,36 +45,42 @@ enum Slot {
     Empty,
     /// This one alone.
     One(usize),
-    /// Several, or none can tell.
+    /// Several, or one that does not fit.
     Crowded,
 }
 
-impl Default for Top {
+impl Default for Keys {
     fn default() -> Self {
         Self([Self::EMPTY; Self::SLOTS])
     }
 }
 
-impl Top {
-    const SLOTS: usize = 64;
-    const EMPTY: u32 = u32::MAX;
-    const CROWDED: u32 = u32::MAX - 1;
+impl Keys {
+    /// A record of ours has some forty keys.
+    const SLOTS: usize = 256;
+    const EMPTY: u16 = u16::MAX;
+    const CROWDED: u16 = u16::MAX - 1;
 
-    fn slot(mark: u32) -> usize {
-        (mark.wrapping_mul(0x9e37_79b1) >> 26) as usize
+    #[inline(always)]
+    fn slot(mark: u32, object: u32) -> usize {
+        (mark.wrapping_add(object.wrapping_mul(0x85eb_ca6b)).wrapping_mul(0x9e37_79b1) >> 24)
+            as usize
     }
 
-    fn put(&mut self, mark: u32, entry: usize) {
-        if let Some(slot) = self.0.get_mut(Self::slot(mark)) {
-            *slot = if *slot == Self::EMPTY { position(entry) } else { Self::CROWDED };
+    #[inline(always)]
+    fn put(&mut self, mark: u32, object: u32, key: usize) {
+        let key = u16::try_from(key).unwrap_or(Self::CROWDED).min(Self::CROWDED);
+        if let Some(slot) = self.0.get_mut(Self::slot(mark, object)) {
+            *slot = if *slot == Self::EMPTY { key } else { Self::CROWDED };
         }
     }
 
-    fn get(&self, mark: u32) -> Slot {
-        match self.0.get(Self::slot(mark)) {
+    #[inline(always)]
+    fn get(&self, mark: u32, object: u32) -> Slot {
+        match self.0.get(Self::slot(mark, object)) {
             Some(&Self::EMPTY) => Slot::Empty,
             None | Some(&Self::CROWDED) => Slot::Crowded,
-            Some(entry) => Slot::One(*entry as usize),
+            Some(key) => Slot::One(usize::from(*key)),
         }
     }
 }
@@ -80,7 +93,7 @@ struct Entry {
     /// The bytes of the value; of a string without its quotes.
     start: u32,
     end: u32,
-    /// The entry behind everything inside it.
+    /// The entry behind everything inside it; of a key, its object.
     next: u32,
     /// Of a key: [`mark`] of what it says.
     mark: u32,
@@ -88,6 +101,7 @@ struct Entry {
 
 /// The length of a key and three of its letters: two that differ in it are not the same, and of
 /// the keys of one object hardly two agree in it.
+#[inline(always)]
 fn mark(key: &[u8]) -> u32 {
     let middle = key.get(key.len() / 2 + 1).copied().unwrap_or_default();
     let (first, last) = (key.first(), key.last());
@@ -96,102 +110,110 @@ fn mark(key: &[u8]) -> u32 {
     u32::from_le_bytes([length, letter(first), middle, letter(last)])
 }
 
-/// A value on a tape.
+/// A value of a record.
 #[derive(Clone, Copy)]
 pub struct Node<'a> {
-    tape: &'a Tape,
-    text: &'a str,
-    entry: Entry,
+    record: &'a Record<'a>,
     index: usize,
 }
 
 impl std::fmt::Debug for Node<'_> {
     /// What stands in a record can be a secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Node({:?} at {})", self.entry.kind, self.entry.start)
+        write!(f, "Node({:?} at {})", self.kind(), self.start())
     }
 }
 
 impl Tape {
     /// Reads `text`, if all of it is one value.
-    pub fn read<'a>(&'a mut self, text: &'a str) -> Option<Node<'a>> {
+    pub fn read<'a>(&'a mut self, text: &'a str) -> Option<Record<'a>> {
         self.entries.clear();
         self.open.clear();
-        self.top = Top::default();
+        self.keys = Keys::default();
         u32::try_from(text.len()).ok()?;
         self.values(text.as_bytes())?;
-        let entry = *self.entries.first()?;
-        Some(Node { tape: self, text, entry, index: 0 })
+        Some(Record { tape: self, text })
     }
 
     fn values(&mut self, bytes: &[u8]) -> Option<()> {
-        let (mut at, mut next) = (0, Next::Value);
         let mut ends = Marks::new(bytes, 0);
+        let mut at = 0;
+        // Whether what stands next stands in an object, and so begins with a key.
+        let mut in_object = false;
         loop {
-            (at, next) = match next {
-                Next::Key => self.key(bytes, &mut ends, at)?,
-                Next::Value => self.value(bytes, &mut ends, at)?,
-                Next::Behind => match self.open.last() {
-                    Some(opened) => self.behind(bytes, at, *opened)?,
-                    None => return (at == bytes.len()).then_some(()),
-                },
+            if in_object {
+                at = self.key(bytes, &mut ends, at)?;
+            }
+            at = match bytes.get(at)? {
+                b'"' => self.string(bytes, &mut ends, at)?,
+                open @ (b'{' | b'[') => {
+                    let is_object = *open == b'{';
+                    match self.opened(bytes, at, is_object)? {
+                        Some(end) => end,
+                        None => {
+                            (at, in_object) = (at + 1, is_object);
+                            continue;
+                        }
+                    }
+                }
+                _ => self.scalar(bytes, at)?,
             };
+            while let Some(opened) = self.open.last().copied() {
+                match (bytes.get(at)?, in_object) {
+                    (b',', _) => break,
+                    (b'}', true) | (b']', false) => in_object = self.closed(opened, at + 1),
+                    _ => return None,
+                }
+                at += 1;
+            }
+            if self.open.is_empty() {
+                return (at == bytes.len()).then_some(());
+            }
+            at += 1;
         }
     }
 
     /// A key and its colon.
-    fn key(&mut self, bytes: &[u8], ends: &mut Ends<'_>, at: usize) -> Option<(usize, Next)> {
+    #[inline(always)]
+    fn key(&mut self, bytes: &[u8], ends: &mut Ends<'_>, at: usize) -> Option<usize> {
         if bytes.get(at) != Some(&b'"') {
             return None;
         }
         let end = self.string(bytes, ends, at)?;
-        let quoted = bytes.get(at..end)?;
+        let (entry, object) = (self.entries.len() - 1, self.open.last().copied()?);
         if let Some(key) = self.entries.last_mut() {
             key.mark = match key.escaped {
-                false => mark(quoted.get(1..quoted.len() - 1)?),
-                true => mark(serde_json::from_slice::<String>(quoted).ok()?.as_bytes()),
+                false => mark(bytes.get(at + 1..end - 1)?),
+                true => mark_of_escaped(bytes.get(at..end)?)?,
             };
-            if self.open.len() == 1 {
-                self.top.put(key.mark, self.entries.len() - 1);
-            }
+            key.next = position(object);
+            self.keys.put(key.mark, key.next, entry);
         }
-        (bytes.get(end) == Some(&b':')).then_some((end + 1, Next::Value))
+        (bytes.get(end) == Some(&b':')).then_some(end + 1)
     }
 
-    /// A scalar, or the beginning of an array or object.
-    fn value(&mut self, bytes: &[u8], ends: &mut Ends<'_>, at: usize) -> Option<(usize, Next)> {
-        let (kind, close, inside) = match bytes.get(at)? {
-            b'"' => return Some((self.string(bytes, ends, at)?, Next::Behind)),
-            b'{' => (Kind::Object, b'}', Next::Key),
-            b'[' => (Kind::Array, b']', Next::Value),
-            _ => return Some((self.scalar(bytes, at)?, Next::Behind)),
-        };
+    /// The beginning of an array or object, and its end if there is nothing in it.
+    fn opened(&mut self, bytes: &[u8], at: usize, is_object: bool) -> Option<Option<usize>> {
         let index = self.entries.len();
+        let (kind, close) = if is_object { (Kind::Object, b'}') } else { (Kind::Array, b']') };
         self.push(kind, at..at + 1, false);
         if bytes.get(at + 1) == Some(&close) {
             self.close(index, at + 2);
-            return Some((at + 2, Next::Behind));
+            return Some(Some(at + 2));
         }
         if self.open.len() == MAX_OPEN {
             return None;
         }
         self.open.push(index);
-        Some((at + 1, inside))
+        Some(None)
     }
 
-    /// What stands behind a value inside of `opened`.
-    fn behind(&mut self, bytes: &[u8], at: usize, opened: usize) -> Option<(usize, Next)> {
-        let kind = self.entries.get(opened)?.kind;
-        match (bytes.get(at)?, kind) {
-            (b',', Kind::Object) => Some((at + 1, Next::Key)),
-            (b',', _) => Some((at + 1, Next::Value)),
-            (b'}', Kind::Object) | (b']', Kind::Array) => {
-                self.open.pop();
-                self.close(opened, at + 1);
-                Some((at + 1, Next::Behind))
-            }
-            _ => None,
-        }
+    /// The end of what was opened last; whether what it stands in is an object.
+    fn closed(&mut self, opened: usize, end: usize) -> bool {
+        self.open.pop();
+        self.close(opened, end);
+        let outer = self.open.last().and_then(|outer| self.entries.get(*outer));
+        outer.is_some_and(|outer| outer.kind == Kind::Object)
     }
 
     fn close(&mut self, index: usize, end: usize) {
@@ -201,6 +223,7 @@ impl Tape {
         }
     }
 
+    #[inline(always)]
     fn push(&mut self, kind: Kind, span: Range<usize>, escaped: bool) {
         let next = position(self.entries.len() + 1);
         let (start, end) = (position(span.start), position(span.end));
@@ -229,33 +252,47 @@ impl Tape {
         Some(end)
     }
 
+    #[inline(always)]
     fn string(&mut self, bytes: &[u8], ends: &mut Ends<'_>, at: usize) -> Option<usize> {
-        let start = at + 1;
-        let (mut from, mut escaped) = (start, false);
-        loop {
-            // Behind the quote that begins it, and behind what was escaped.
-            let at = ends.find(|it| *it >= from)?;
-            match bytes.get(at)? {
-                b'"' => {
-                    self.push(Kind::String, start..at, escaped);
-                    return Some(at + 1);
-                }
-                b'\\' => {
-                    escaped = true;
-                    from = behind_escape(bytes, at + 1)?;
-                }
-                _ => return None,
-            }
-        }
+        // Outside of strings there is no mark but the quotes that begin them.
+        let start = ends.next().filter(|quote| *quote == at)? + 1;
+        let end = ends.next()?;
+        let (end, escaped) = match bytes.get(end)? {
+            b'"' => (end, false),
+            _ => (end_of_escaped(bytes, ends, end)?, true),
+        };
+        self.push(Kind::String, start..end, escaped);
+        Some(end + 1)
     }
+}
+
+/// The end of a string in which something is escaped, or may not stand, first at `at`.
+#[cold]
+fn end_of_escaped(bytes: &[u8], ends: &mut Ends<'_>, mut at: usize) -> Option<usize> {
+    loop {
+        let from = match bytes.get(at)? {
+            b'"' => return Some(at),
+            b'\\' => behind_escape(bytes, at + 1)?,
+            _ => return None,
+        };
+        // What was escaped is no end.
+        at = ends.find(|it| *it >= from)?;
+    }
+}
+
+/// The [`mark`] of a key in which something is escaped.
+#[cold]
+fn mark_of_escaped(quoted: &[u8]) -> Option<u32> {
+    Some(mark(serde_json::from_slice::<String>(quoted).ok()?.as_bytes()))
 }
 
 /// Where the strings of a text may end.
 type Ends<'a> = Marks<'a, EndsOfStrings>;
 
 /// Positions fit, for no longer text is taken.
-fn position(at: usize) -> u32 {
-    u32::try_from(at).unwrap_or(u32::MAX)
+#[allow(clippy::cast_possible_truncation, reason = "the length of the text was looked at")]
+const fn position(at: usize) -> u32 {
+    at as u32
 }
 
 /// The end of the escape whose letter stands at `at`.
@@ -273,223 +310,147 @@ fn behind_escape(bytes: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// What comes next in a text.
-#[derive(Clone, Copy)]
-enum Next {
-    Key,
-    Value,
-    Behind,
-}
-
-impl<'a> Node<'a> {
-    pub(super) fn kind(self) -> Kind {
-        self.entry.kind
-    }
-
-    /// The bytes of the value; of a string without its quotes, and as it is written.
+impl<'a> Record<'a> {
+    /// The value that is the whole text.
     #[must_use]
-    pub fn raw(self) -> &'a str {
-        self.slice(self.entry)
+    pub fn root(&'a self) -> Node<'a> {
+        Node { record: self, index: 0 }
     }
 
-    /// Where [`Node::raw`] begins in the text.
-    #[must_use]
-    pub fn start(self) -> usize {
-        self.entry.start as usize
-    }
-
-    /// The value as JSON.
-    pub(super) fn text(self) -> &'a str {
-        let (start, end) = (self.entry.start as usize, self.entry.end as usize);
-        let quotes = usize::from(self.entry.kind == Kind::String);
-        self.text.get(start - quotes..end + quotes).unwrap_or_default()
-    }
-
-    /// What a string says.
-    #[must_use]
-    pub fn string(self) -> Option<Cow<'a, str>> {
-        match (self.entry.kind, self.entry.escaped) {
-            (Kind::String, false) => Some(Cow::Borrowed(self.raw())),
-            (Kind::String, true) => serde_json::from_str(self.text()).ok().map(Cow::Owned),
-            _ => None,
+    /// How many members of the object at `index` have that name, and the entry of the last one's
+    /// value. This is much of what reading a record takes, so it looks at one key where that is
+    /// enough.
+    #[inline(always)]
+    fn members(&self, index: usize, name: &str) -> (usize, Option<usize>) {
+        // The mark of a name that is known is known too.
+        let (wanted, object) = (mark(name.as_bytes()), position(index));
+        match self.tape.keys.get(wanted, object) {
+            Slot::Empty => (0, None),
+            Slot::One(at) => match self.tape.entries.get(at) {
+                Some(key)
+                    if key.mark == wanted && key.next == object && self.is_named(key, name) =>
+                {
+                    (1, Some(at + 1))
+                }
+                _ => (0, None),
+            },
+            Slot::Crowded => self.find(index, wanted, name),
         }
     }
 
-    /// The last member of that name.
-    pub(super) fn member(self, name: &str) -> Option<Self> {
-        self.find(name).1.and_then(|index| self.at(index))
-    }
-
-    /// The member of that name, if there is one, and one only, and it is a string.
-    #[must_use]
-    pub fn only_text(self, name: &str) -> Option<Self> {
-        let (count, last) = self.find(name);
-        let value = self.at(last?)?;
-        (count == 1 && value.kind() == Kind::String).then_some(value)
-    }
-
-    /// How many members have that name, and the entry of the last one's value. This is most of
-    /// what reading a record takes, so it looks at the marks alone where these are enough.
-    fn find(self, name: &str) -> (usize, Option<usize>) {
+    /// The same, of a slot that does not tell.
+    fn find(&self, index: usize, wanted: u32, name: &str) -> (usize, Option<usize>) {
         let (mut count, mut last) = (0, None);
-        if self.entry.kind != Kind::Object {
+        let entries = self.tape.entries.as_slice();
+        let Some(object) = entries.get(index).filter(|it| it.kind == Kind::Object) else {
             return (count, last);
-        }
-        let wanted = mark(name.as_bytes());
-        let (mut index, mut end) = (self.index + 1, self.entry.next as usize);
-        if self.index == 0 {
-            match self.tape.top.get(wanted) {
-                Slot::Empty => return (count, last),
-                Slot::One(key) => (index, end) = (key, key + 1),
-                Slot::Crowded => {}
-            }
-        }
-        while index < end
-            && let Some([key, value]) = self.tape.entries.get(index..index + 2)
+        };
+        let (mut at, end) = (index + 1, object.next as usize);
+        while at < end
+            && let Some([key, value]) = entries.get(at..).and_then(<[Entry]>::first_chunk)
         {
             if key.mark == wanted && self.is_named(key, name) {
                 count += 1;
-                last = Some(index + 1);
+                last = Some(at + 1);
             }
-            index = value.next as usize;
+            at = value.next as usize;
         }
         (count, last)
     }
 
-    fn is_named(self, key: &Entry, name: &str) -> bool {
+    #[inline(always)]
+    fn is_named(&self, key: &Entry, name: &str) -> bool {
         if key.escaped {
-            return Self { entry: *key, ..self }.string().as_deref() == Some(name);
+            return self.string(key).as_deref() == Some(name);
         }
         let bytes = self.text.as_bytes().get(key.start as usize..key.end as usize);
         bytes == Some(name.as_bytes())
     }
 
+    /// What the string of an entry says.
+    fn string(&self, entry: &Entry) -> Option<Cow<'a, str>> {
+        match entry.escaped {
+            false => Some(Cow::Borrowed(self.raw(entry))),
+            true => serde_json::from_str(self.quoted(entry)).ok().map(Cow::Owned),
+        }
+    }
+
+    fn raw(&self, entry: &Entry) -> &'a str {
+        self.text.get(entry.start as usize..entry.end as usize).unwrap_or_default()
+    }
+
+    /// The value of an entry as JSON.
+    fn quoted(&self, entry: &Entry) -> &'a str {
+        let quotes = usize::from(entry.kind == Kind::String);
+        let (start, end) = (entry.start as usize - quotes, entry.end as usize + quotes);
+        self.text.get(start..end).unwrap_or_default()
+    }
+}
+
+impl<'a> Node<'a> {
+    /// Every node was made of an entry that is there.
+    fn entry(self) -> &'a Entry {
+        const NULL: Entry =
+            Entry { kind: Kind::Null, escaped: false, start: 0, end: 0, next: 0, mark: 0 };
+        self.record.tape.entries.get(self.index).unwrap_or(&NULL)
+    }
+
+    pub(super) fn kind(self) -> Kind {
+        self.entry().kind
+    }
+
+    /// The bytes of the value; of a string without its quotes, and as it is written.
+    #[must_use]
+    pub fn raw(self) -> &'a str {
+        self.record.raw(self.entry())
+    }
+
+    /// Where [`Node::raw`] begins in the text.
+    #[must_use]
+    pub fn start(self) -> usize {
+        self.entry().start as usize
+    }
+
+    /// The value as JSON.
+    pub(super) fn text(self) -> &'a str {
+        self.record.quoted(self.entry())
+    }
+
+    /// What a string says.
+    #[must_use]
+    #[inline]
+    pub fn string(self) -> Option<Cow<'a, str>> {
+        let entry = self.entry();
+        if entry.kind == Kind::String { self.record.string(entry) } else { None }
+    }
+
+    /// The last member of that name.
+    #[inline(always)]
+    pub(super) fn member(self, name: &str) -> Option<Self> {
+        self.record.members(self.index, name).1.map(|index| Self { index, ..self })
+    }
+
+    /// The member of that name, if there is one, and one only, and it is a string.
+    #[must_use]
+    pub fn only_text(self, name: &str) -> Option<Self> {
+        let (count, last) = self.record.members(self.index, name);
+        let value = Self { index: last?, ..self };
+        (count == 1 && value.kind() == Kind::String).then_some(value)
+    }
+
     pub(super) fn elements(self) -> impl Iterator<Item = Self> {
-        let (mut index, end) = match self.entry.kind {
-            Kind::Array => (self.index + 1, self.entry.next as usize),
+        let array = self.entry();
+        let (mut index, end) = match array.kind {
+            Kind::Array => (self.index + 1, array.next as usize),
             _ => (0, 0),
         };
         std::iter::from_fn(move || {
-            let element = (index < end).then(|| self.at(index)).flatten()?;
-            index = element.entry.next as usize;
+            let element = (index < end).then_some(Self { index, ..self })?;
+            index = element.entry().next as usize;
             Some(element)
         })
-    }
-
-    fn at(self, index: usize) -> Option<Self> {
-        Some(Self { entry: *self.tape.entries.get(index)?, index, ..self })
-    }
-
-    fn slice(self, entry: Entry) -> &'a str {
-        self.text.get(entry.start as usize..entry.end as usize).unwrap_or_default()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::Value;
-
-    use super::*;
-
-    /// The tree of what a tape has taken, built from the tape alone.
-    fn tree(node: Node<'_>) -> Value {
-        match node.kind() {
-            Kind::Null => Value::Null,
-            Kind::Bool => Value::Bool(node.raw() == "true"),
-            Kind::Number => serde_json::from_str(node.raw()).unwrap(),
-            Kind::String => Value::String(node.string().unwrap().into_owned()),
-            Kind::Array => node.elements().map(tree).collect(),
-            Kind::Object => {
-                let mut map = serde_json::Map::new();
-                let mut index = node.index + 1;
-                while index < node.entry.next as usize {
-                    let key = node.at(index).unwrap().string().unwrap().into_owned();
-                    let value = node.at(index + 1).unwrap();
-                    map.insert(key, tree(value));
-                    index = value.entry.next as usize;
-                }
-                Value::Object(map)
-            }
-        }
-    }
-
-    #[test]
-    fn what_it_takes_is_json_and_read_as_the_same() {
-        let mut tape = Tape::default();
-        for text in [
-            r#"{"a":{"b":[1,-20,{"c":null}],"d":[]},"e":{},"f":"","g":true,"h":false}"#,
-            r#"{"a\u0062":"\u00e9\n\"\\\/","long enough for a step":"eight by eight, and äöü"}"#,
-            "[]",
-            r#""text""#,
-            "123456789012345678",
-            "0",
-        ] {
-            let node = tape.read(text).unwrap_or_else(|| panic!("{text}"));
-            assert_eq!(tree(node), serde_json::from_str::<Value>(text).unwrap());
-        }
-    }
-
-    #[test]
-    fn of_several_members_the_last_counts() {
-        let mut tape = Tape::default();
-        let node = tape.read(r#"{"a":1,"b":"x","\u0061":2}"#).unwrap();
-        assert_eq!(node.member("a").map(Node::raw), Some("2"));
-        assert!(node.only_text("a").is_none() && node.only_text("b").is_some());
-        assert!(node.member("c").is_none());
-    }
-
-    #[test]
-    fn what_is_no_json_or_unusual_is_refused() {
-        let deep = "[".repeat(100) + &"]".repeat(100);
-        let mut tape = Tape::default();
-        for text in [
-            "",
-            "{",
-            "{}}",
-            "[1,]",
-            "[,1]",
-            "{\"a\"}",
-            "{\"a\":}",
-            "{a:1}",
-            "[1 ,2]",
-            " 1",
-            "01",
-            "-0",
-            "1.5",
-            "1e3",
-            "-",
-            "1234567890123456789",
-            "nul",
-            "truex",
-            "\"a",
-            "\"\n\"",
-            "\"\u{1}\"",
-            r#""\x""#,
-            r#""\u12g4""#,
-            r#""\ud800\udc00""#,
-            "[}",
-            "{]",
-            "{\"a\":1]",
-            deep.as_str(),
-        ] {
-            assert!(tape.read(text).is_none(), "{text}");
-        }
-    }
-
-    /// Whatever one byte is replaced by: a tape never takes what is no JSON, or reads it wrongly.
-    #[test]
-    fn no_damage_makes_it_more_lenient_than_a_full_parser() {
-        let text = r#"{"eventVersion":"1.08","a":[{"b\n":-1},true,"\u00e9 é"],"c":{"d":null}}"#;
-        let mut tape = Tape::default();
-        for at in 0..text.len() {
-            for with in 0..=u8::MAX {
-                let mut bytes = text.as_bytes().to_vec();
-                bytes[at] = with;
-                let Ok(text) = std::str::from_utf8(&bytes) else { continue };
-                if let Some(node) = tape.read(text) {
-                    assert_eq!(tree(node), serde_json::from_str::<Value>(text).unwrap(), "{text}");
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -4,33 +4,40 @@ mod corpus;
 
 use super::*;
 
-/// How many records in a row are passed over.
-fn run(shape: &Shape, text: &str, first: &str) -> usize {
+/// How many records in a row are passed over, and what is left behind them.
+fn run<'a, S: Shape>(text: &'a str, first: &str) -> (usize, &'a str) {
     let bytes = text.as_bytes();
     let first = memchr::memmem::find(bytes, first.as_bytes()).unwrap_or_default();
-    let (mut at, mut count, mut marks) = (first, 0, Marks::new(bytes, first));
-    while let Some(start) = record_start(shape, bytes, at)
-        && let Some(passed) = passed(shape, &mut marks, bytes, start)
+    let (mut at, mut count, mut hits) = (first, 0, Hits::new(bytes, first + 1));
+    while let Some(start) = record_start::<S>(bytes, at)
+        && let Some(passed) = passed::<S>(&mut hits, start)
     {
         (at, count) = (passed.next, count + 1);
     }
-    count
+    (count, text.get(at..).unwrap_or_default())
 }
 
-/// The last one has nothing behind it that would show its end.
 #[test]
-fn all_but_the_last_of_plain_records_are_passed_over() {
+fn all_plain_records_are_passed_over() {
     let mut corpus = corpus::Corpus::seeded(1, 100);
-    assert_eq!(run(&ELEMENTS, &corpus.file(1_000), r#"{"eventVersion"#), 999);
-    assert_eq!(run(&MESSAGES, &corpus.subscription(1_000), r#"{"id""#), 999);
+    assert_eq!(run::<InArray>(&corpus.file(1_000), r#"{"eventVersion"#), (1_000, "]}"));
+    assert_eq!(run::<Messages>(&corpus.subscription(1_000), r#"{"id""#), (1_000, "]}"));
     let lines: Vec<String> = (0..100).map(|_| corpus.record()).collect();
-    assert_eq!(run(&LINES, &lines.join("\n"), r#"{"eventVersion"#), 99);
+    assert_eq!(run::<Lines>(&lines.join("\n"), r#"{"eventVersion"#), (100, ""));
+    let array = format!("[{}]\n", lines.join(","));
+    assert_eq!(run::<InArray>(&array, r#"{"eventVersion"#), (100, "]\n"));
 }
 
 #[test]
 fn brackets_are_told_from_those_in_strings_or_nothing_is() {
     for (text, is_inside) in [
-        (r#"x","a":[1,[2],{"b":[]}],"c":"[x] y]""#, true),
+        (r#"x","a":[{"b":[]},{"d":[1,[2]]}],"c":"[x] y]""#, true),
+        (r#"x","a":[{"b":[{"d":[[{}]]}]}],"c":{"d":{}}"#, true),
+        (r#"x","a":[[],["b"]],"c":1"#, true),
+        // Nothing tells where it ends.
+        (r#"x","a":[1,[2],{"b":[]}],"c":"[x] y]""#, false),
+        (r#"x","a":[{"b":["x",{"c":1}],"d":[{}"#, false),
+        (r#"x","a":[{"b":1},2],"c":1"#, false),
         (r#"x","agent":"[S3Console/0.4]","c":{"d":["e"]},"f":1"#, true),
         (r#"x","p":"{\"Statement\":[{\"Action\":[\"*\"]},{\"a\":1}]}","f":1"#, true),
         (r#"x","a":[{"b":1},{"c":2}],"d":1"#, true),
@@ -44,20 +51,24 @@ fn brackets_are_told_from_those_in_strings_or_nothing_is() {
     ] {
         let bytes = format!(r#"{text}}},{{"eventVersion":"1"#);
         let bytes = bytes.as_bytes();
-        let found = boundary(&ELEMENTS, &mut Marks::new(bytes, 0), bytes);
-        assert_eq!(found, is_inside.then_some(text.len()), "{text}");
+        let found = record_end::<InArray>(&mut Hits::new(bytes, 0)).map(|end| end.record);
+        assert_eq!(found, is_inside.then_some(text.len() + 1), "{text}");
     }
 }
 
 #[test]
 fn what_a_string_says_and_where() {
-    let mut text = Vec::new();
-    let string = br#"{\"a\":\"b\\\"\u003c\/\",\"name\":\"x\"}"#;
-    let mark = memchr::memmem::find(string, b"x").unwrap();
-    let marked = unescape(string, mark, &mut text);
-    assert_eq!(text, br#"{"a":"b\"</","name":"x"}"#);
-    assert_eq!(marked, memchr(b'x', &text));
-    for odd in [&br#"a"b"#[..], br"a\u00e9", br"a\x", br"a\"] {
-        assert_eq!(unescape(odd, 0, &mut text), None);
+    let mut room = Vec::new();
+    for padding in ["", "much longer than what is copied in one go, and than all that"] {
+        let string = format!(r#"{{\"a\":\"b\\\"\u003c\/\",\"p\":\"{padding}\",\"name\":\"x\"}}"#);
+        let said = format!(r#"{{"a":"b\"</","p":"{padding}","name":"x"}}"#);
+        let at = |text: &str| text.rfind('x').unwrap();
+        let unescaped = unescape(string.as_bytes(), at(&string), &mut room);
+        assert_eq!(unescaped, Some((said.as_bytes(), at(&said))));
+    }
+    // What is shorter than the one before.
+    assert_eq!(unescape(b"x", 0, &mut room), Some((&b"x"[..], 0)));
+    for odd in [&br#"a"b"#[..], br"a\u00e9", br"a\x", br"a\", b"a\n"] {
+        assert_eq!(unescape(odd, 0, &mut room), None);
     }
 }
