@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use crate::baseline::{Dimension, Value, agent_family, session_shape};
+use crate::baseline::{Dimension, Value, Word, agent_family, session_shape};
 use crate::event::{
     Assumption, Call, CallerClass, ExternalIdUse, Mfa, Principal, PrincipalKey, PrincipalKind,
 };
@@ -130,7 +130,7 @@ fn issuer_of(provider: &str) -> String {
 #[must_use]
 pub fn block_of_circle(call: &Call) -> Option<Value> {
     let is_own = matches!(call.address, Address::Ip(_)) && !call.is_placed;
-    is_own.then(|| (Dimension::NetworkBlock, call.block().to_text()))
+    is_own.then(|| (Dimension::NetworkBlock, call.block().to_text().into()))
 }
 
 /// What the token of a workflow was issued for: its branch, its environment, without ids.
@@ -158,7 +158,7 @@ pub fn of_descent(
     let kind = (Dimension::Kind, behind.kind.as_str().into());
     let key = it.call.principal.key();
     let origin = behind.actor.as_ref().filter(|actor| Some(*actor) != key.as_ref());
-    let origin = origin.map(|it| (Dimension::Origin, it.to_text()));
+    let origin = origin.map(|it| (Dimension::Origin, it.to_text().into()));
     [Some(kind), origin, subject(it, lineage)].into_iter().flatten()
 }
 
@@ -169,31 +169,38 @@ pub fn of_role(it: &Assumption, lineage: Option<&Lineage>) -> Vec<Value> {
     // With what is known of the descent.
     let mut values = Vec::with_capacity(16);
     if let Some(key) = principal.key() {
-        values.push((Dimension::Principal, key.to_text()));
+        values.push((Dimension::Principal, key.to_text().into()));
         if call.mfa == Mfa::Absent {
             // Behind a session it is whoever began the chain that had none.
             let who = lineage.and_then(|it| it.origin.as_ref()).unwrap_or(&key);
-            values.push((Dimension::WithoutMfa, who.to_text()));
+            values.push((Dimension::WithoutMfa, who.to_text().into()));
         }
     }
     // A lower bound is no depth, and learned it would make the true one look deep.
-    values.extend(
-        lineage.filter(|it| it.complete).map(|it| (Dimension::Depth, it.depth.to_string().into())),
-    );
-    if let Some(account) = principal.account {
-        values.push((Dimension::Account, account.to_string().into()));
+    values.extend(lineage.filter(|it| it.complete).map(|it| (Dimension::Depth, depth(it.depth))));
+    if let Some(account) = principal.account_text() {
+        values.push((Dimension::Account, Arc::clone(account).into()));
     }
     if let Some(value) = external_id(it) {
-        values.push((Dimension::ExternalId, value.into()));
+        values.push((Dimension::ExternalId, Arc::clone(value).into()));
     }
     if matches!(call.mfa, Mfa::Present | Mfa::Absent | Mfa::Inherited) {
         values.push((Dimension::Mfa, call.mfa.as_str().into()));
     }
     if let Some(issuer) = &principal.issuer {
-        values.push((Dimension::Issuer, issuer.to_text()));
+        values.push((Dimension::Issuer, issuer.to_text().into()));
     }
     values.extend(soft(it));
     values
+}
+
+/// Most chains are short.
+fn depth(depth: u32) -> Word {
+    match depth {
+        1 => "1".into(),
+        2 => "2".into(),
+        deeper => deeper.to_string().into(),
+    }
 }
 
 /// The values of an assumption, for its caller's baseline.
@@ -201,7 +208,7 @@ pub fn of_role(it: &Assumption, lineage: Option<&Lineage>) -> Vec<Value> {
 pub fn of_caller(it: &Assumption) -> Vec<Value> {
     let mut values = Vec::with_capacity(8);
     values.push((Dimension::Call, it.call.name.into()));
-    values.extend(it.role().map(|role| (Dimension::Role, role.to_text())));
+    values.extend(it.role().map(|role| (Dimension::Role, role.to_text().into())));
     if matches!(it.call.mfa, Mfa::Present | Mfa::Absent | Mfa::Inherited) {
         values.push((Dimension::Mfa, it.call.mfa.as_str().into()));
     }
@@ -217,7 +224,7 @@ fn soft(it: &Assumption) -> impl Iterator<Item = Value> {
     let call = &it.call;
     let place = has_network_of_its_own(call).then(|| {
         let (network, block) = (call.network().to_text(), call.block().to_text());
-        [(Dimension::Network, network), (Dimension::NetworkBlock, block)]
+        [(Dimension::Network, network.into()), (Dimension::NetworkBlock, block.into())]
     });
     place.into_iter().flatten().chain(of_names(it))
 }
@@ -231,8 +238,8 @@ pub fn of_names(it: &Assumption) -> impl Iterator<Item = Value> {
         let shape = |name: &Text| session_shape(name.as_str(), own).into();
         [has_network_of_its_own(call).then(agent), it.session.name.as_ref().map(shape)]
     });
-    let agent = agent.iter().map(|it| (Dimension::UserAgent, Arc::clone(it)));
-    let shape = shape.iter().map(|it| (Dimension::SessionName, Arc::clone(it)));
+    let agent = agent.iter().map(|it| (Dimension::UserAgent, Arc::clone(it).into()));
+    let shape = shape.iter().map(|it| (Dimension::SessionName, Arc::clone(it).into()));
     agent.chain(shape)
 }
 
@@ -251,14 +258,18 @@ pub fn has_network_of_its_own(call: &Call) -> bool {
 /// `account value`, for callers of other accounts: whoever calls from the role's own account
 /// needs none.
 #[must_use]
-pub fn external_id(it: &Assumption) -> Option<String> {
+pub fn external_id(it: &Assumption) -> Option<&Arc<str>> {
+    it.made.external_id.get_or(|| make_external_id(it).map(Into::into)).as_ref()
+}
+
+fn make_external_id(it: &Assumption) -> Option<String> {
     if it.call.principal.class(it.role_account()) != CallerClass::ExternalAccount {
         return None;
     }
     let account = it.call.principal.account?;
     match it.external_id {
         ExternalIdUse::Unknown => None,
-        ExternalIdUse::Absent => Some(format!("{account} none")),
-        ExternalIdUse::Given(id) => Some(format!("{account} {}", id.to_hex())),
+        ExternalIdUse::Absent => Some([&account.to_text(), " none"].concat()),
+        ExternalIdUse::Given(id) => Some([&account.to_text(), " ", &id.to_hex()].concat()),
     }
 }

@@ -30,13 +30,13 @@ impl FoldKey {
     /// The key made of `parts`. It is a digest, so that its size is bounded.
     #[must_use]
     pub fn of<'a>(parts: impl IntoIterator<Item = &'a str>) -> Self {
-        use sha2::{Digest, Sha256};
-        let mut digest = Sha256::new();
+        let mut bytes = Vec::with_capacity(512);
         for part in parts {
-            digest.update((part.len() as u64).to_be_bytes());
-            digest.update(part);
+            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(part.as_bytes());
         }
-        Self(hex(digest.finalize().get(..16).unwrap_or_default()).into())
+        let digest = blake3::hash(&bytes);
+        Self(hex(digest.as_bytes().get(..16).unwrap_or_default()).into())
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::around::{self, surprise};
+use super::around::{self, Around, surprise};
 use super::teach::role_lesson;
 use super::{Decision, Found, Judged, Late, Mode, News, Verdict, completed, find, judge};
 use crate::baseline::Dimension;
@@ -95,12 +95,16 @@ pub(super) struct Known<'a> {
 }
 
 /// The session that a call opened, and the call itself if something of its chain is missing.
-pub(super) fn remember(state: &State<'_>, followed: &Followed<'_>, known: Known<'_>) -> Changes {
+pub(super) fn remember(
+    state: &State<'_>,
+    followed: &Followed<'_>,
+    known: Known<'_>,
+    changes: &mut Changes,
+) {
     let (Event::Assumption(it), Some(lineage)) = (followed.own, followed.lineage()) else {
-        return Changes::new();
+        return;
     };
     let id = CallId::of_assumption(it);
-    let mut changes = Changes::new();
     if let Some(session) = Session::issued(it, lineage) {
         let before = state.session(&id);
         let session = match &before {
@@ -123,7 +127,6 @@ pub(super) fn remember(state: &State<'_>, followed: &Followed<'_>, known: Known<
     } else if state.waiter(&id).is_some() {
         changes.push(Change::Answered(id));
     }
-    changes
 }
 
 /// Judges one event, applies what it changes, and completes what waited for it.
@@ -197,9 +200,10 @@ fn complete(
     let mode = if waiter.learned { Mode::Learn } else { mode(it.call.time) };
     let found = match mode {
         Mode::Watch => {
-            let surprise =
-                Surprise::with(waiter.surprise.clone(), surprise(state, event, Some(lineage)));
-            find(state, config, event, Some(lineage), surprise)
+            let around = Around::of(state, event, Some(lineage));
+            let now = surprise(state, event, &around, Some(lineage));
+            let surprise = Surprise::with(waiter.surprise.clone(), now);
+            find(state, config, event, &around, Some(lineage), surprise)
         }
         Mode::Learn => Found::default(),
     };
@@ -220,7 +224,7 @@ fn complete(
     }
     changes.extend(known_copy(state, it, revision, &all));
     let (findings, surprise) = (all.as_slice(), waiter.surprise.as_ref());
-    changes.extend(remember(state, &followed, Known { revision, findings, surprise, mode }));
+    remember(state, &followed, Known { revision, findings, surprise, mode }, &mut changes);
     let Judged { alert, repeat, findings, changes, .. } =
         decided.into_judged(event, Some(lineage), revision.max(1), true, changes);
     let alert_id = it.call.alert_id();
@@ -266,7 +270,7 @@ fn completing_lessons(
     let mut changes: Changes = role_lesson(it, values).into_iter().collect();
     let origin = behind.actor.filter(|actor| Some(actor) != it.call.principal.key().as_ref());
     if let (Some(caller), Some(role), None) = (origin, it.role(), &waiter.lineage.origin) {
-        let values = vec![(Dimension::Role, role.as_str().into())];
+        let values = vec![(Dimension::Role, role.to_text().into())];
         changes.push(Change::LearnCaller { caller, values, time: it.call.time });
     }
     let old = profile::of_caller(&waiter.call);

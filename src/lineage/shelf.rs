@@ -66,7 +66,10 @@ impl<V: Perishable> Found<V> {
 
     /// Keeps `value` for a call; returns what was kept.
     pub fn put(&mut self, id: CallId, value: Arc<V>) -> Option<Arc<V>> {
-        let before = self.remove(&id);
+        let before = self.entries.insert(id, Arc::clone(&value));
+        if let Some(before) = &before {
+            self.hide(&id, before.keys());
+        }
         for key in value.keys() {
             self.index
                 .entry(*key)
@@ -76,14 +79,19 @@ impl<V: Perishable> Found<V> {
                 })
                 .or_insert(Ids::One(id));
         }
-        self.entries.insert(id, value);
         before
     }
 
     /// Forgets a call.
     pub fn remove(&mut self, id: &CallId) -> Option<Arc<V>> {
         let value = self.entries.remove(id)?;
-        for key in value.keys() {
+        self.hide(id, value.keys());
+        Some(value)
+    }
+
+    /// Takes a call away from under keys.
+    fn hide(&mut self, id: &CallId, keys: &[CredentialKey]) {
+        for key in keys {
             let Some(ids) = self.index.get_mut(key) else { continue };
             if let Ids::Many(all) = ids {
                 all.retain(|it| it != id);
@@ -95,7 +103,6 @@ impl<V: Perishable> Found<V> {
                 _ => {}
             }
         }
-        Some(value)
     }
 
     /// All of them, in the order in which a shelf gives them up.

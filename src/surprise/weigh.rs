@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Colleagues, Known, Part, Sign, SignKind, Surprise};
-use crate::baseline::{Caller, Dimension, Habits, Turnover};
+use crate::baseline::{Caller, Dimension, Habits, Table, Turnover};
 use crate::event::{Assumption, CallerClass, Credential, PrincipalKind};
 use crate::id::{Address, RoleArn};
 use crate::lineage::Lineage;
@@ -58,12 +58,12 @@ impl Weighing<'_> {
     /// looks at it.
     fn account(&mut self) {
         let role = self.known.role;
-        let Some(account) = self.it.call.principal.account else { return };
-        let value = account.to_string();
+        let Some(account) = self.it.call.principal.account_text() else { return };
         let dimension = Dimension::Account;
-        if role.has_seen(dimension, &value) || self.known.named >= Some(Named::ByAccount) {
+        if role.has_seen(dimension, account) || self.known.named >= Some(Named::ByAccount) {
             return;
         }
+        let value = account.as_ref().to_owned();
         let turnover = role.turnover_of_all(dimension);
         let calls = role.calls_of_all(dimension);
         let of_role = turnover.bits_of_new();
@@ -126,13 +126,13 @@ impl Weighing<'_> {
     /// Whether it is the caller's work to take roles of this name: a third of its roles are, in
     /// other accounts.
     fn has_the_same_elsewhere(&self, caller: Option<&Caller>) -> bool {
-        let name = |arn: &str| Some(arn.parse::<RoleArn>().ok()?.common_name().to_owned());
-        let own = name(self.arn);
         let table = caller.and_then(|it| it.habits().table(Dimension::Role));
-        let roles = table.into_iter().flat_map(|it| it.iter());
-        let (all, same) = roles.fold((0, 0), |(all, same), (role, _)| {
-            (all + 1, same + usize::from(name(role) == own))
-        });
+        let Some(roles) = table.map(Table::iter) else { return false };
+        let own = self.it.role().map(RoleArn::common_name);
+        let is_same =
+            |arn: &str| arn.parse().is_ok_and(|it: RoleArn| Some(it.common_name()) == own);
+        let (all, same) = roles
+            .fold((0, 0), |(all, same), (role, _)| (all + 1, same + usize::from(is_same(role))));
         same > 0 && 3 * same >= all
     }
 
@@ -375,7 +375,7 @@ impl Weighing<'_> {
                 None => of_role.min(most),
             };
             let calls = table.map_or(0, |it| it.calls());
-            let value = value.as_ref().to_owned();
+            let value = String::from(&*value);
             self.push(Part { dimension, value, of_role, of_caller, turnover, calls, bits });
         }
     }
