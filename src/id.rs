@@ -55,27 +55,27 @@ impl AccountId {
     /// Writes its twelve digits behind `text`. Keys are made of them for every call, and the
     /// formatting of the standard library takes longer than all the rest of a key.
     pub(crate) fn push_to(self, text: &mut String) {
+        text.push_str(std::str::from_utf8(&self.digits()).unwrap_or_default());
+    }
+
+    fn digits(self) -> [u8; Self::DIGITS] {
         let (mut digits, mut rest) = ([b'0'; Self::DIGITS], self.0);
         for digit in digits.iter_mut().rev() {
             *digit += (rest % 10) as u8;
             rest /= 10;
         }
-        text.push_str(std::str::from_utf8(&digits).unwrap_or_default());
+        digits
     }
-}
 
-impl AccountId {
     /// Its twelve digits.
-    pub(crate) fn to_text(self) -> String {
-        let mut text = String::with_capacity(Self::DIGITS);
-        self.push_to(&mut text);
-        text
+    pub(crate) fn to_text(self) -> Arc<str> {
+        std::str::from_utf8(&self.digits()).unwrap_or_default().into()
     }
 }
 
 impl fmt::Display for AccountId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.to_text())
+        f.write_str(std::str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 

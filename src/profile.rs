@@ -149,17 +149,18 @@ pub fn subject(it: &Assumption, lineage: Option<&Lineage>) -> Option<Value> {
     Some((Dimension::Subject, session_shape(purpose, None).into()))
 }
 
-/// What is known of a call's descent, for its role's baseline.
-pub fn of_descent(
+/// Adds what is known of a call's descent, for its role's baseline.
+pub fn add_descent(
     it: &Assumption,
     lineage: Option<&Lineage>,
     behind: &Behind,
-) -> impl Iterator<Item = Value> {
-    let kind = (Dimension::Kind, behind.kind.as_str().into());
+    values: &mut Vec<Value>,
+) {
+    values.push((Dimension::Kind, Word::Own(behind.kind.as_str())));
     let key = it.call.principal.key();
     let origin = behind.actor.as_ref().filter(|actor| Some(*actor) != key.as_ref());
-    let origin = origin.map(|it| (Dimension::Origin, it.to_text().into()));
-    [Some(kind), origin, subject(it, lineage)].into_iter().flatten()
+    values.extend(origin.map(|it| (Dimension::Origin, it.to_text().into())));
+    values.extend(subject(it, lineage));
 }
 
 /// The values of an assumption, for its role's baseline.
@@ -185,20 +186,21 @@ pub fn of_role(it: &Assumption, lineage: Option<&Lineage>) -> Vec<Value> {
         values.push((Dimension::ExternalId, Arc::clone(value).into()));
     }
     if matches!(call.mfa, Mfa::Present | Mfa::Absent | Mfa::Inherited) {
-        values.push((Dimension::Mfa, call.mfa.as_str().into()));
+        values.push((Dimension::Mfa, Word::Own(call.mfa.as_str())));
     }
     if let Some(issuer) = &principal.issuer {
         values.push((Dimension::Issuer, issuer.to_text().into()));
     }
-    values.extend(soft(it));
+    add_soft(it, &mut values);
     values
 }
 
-/// Most chains are short.
-fn depth(depth: u32) -> Word {
+/// How deep a chain is, as baselines keep it. Most are short.
+#[must_use]
+pub fn depth(depth: u32) -> Word {
     match depth {
-        1 => "1".into(),
-        2 => "2".into(),
+        1 => Word::Own("1"),
+        2 => Word::Own("2"),
         deeper => deeper.to_string().into(),
     }
 }
@@ -207,26 +209,26 @@ fn depth(depth: u32) -> Word {
 #[must_use]
 pub fn of_caller(it: &Assumption) -> Vec<Value> {
     let mut values = Vec::with_capacity(8);
-    values.push((Dimension::Call, it.call.name.into()));
+    values.push((Dimension::Call, Word::Own(it.call.name)));
     values.extend(it.role().map(|role| (Dimension::Role, role.to_text().into())));
     if matches!(it.call.mfa, Mfa::Present | Mfa::Absent | Mfa::Inherited) {
-        values.push((Dimension::Mfa, it.call.mfa.as_str().into()));
+        values.push((Dimension::Mfa, Word::Own(it.call.mfa.as_str())));
     }
     if it.call.principal.kind == PrincipalKind::WebIdentity {
         values.extend(subject(it, None));
     }
-    values.extend(soft(it));
+    add_soft(it, &mut values);
     values
 }
 
-/// The values that both sides keep: where from, under which session name, with what software.
-fn soft(it: &Assumption) -> impl Iterator<Item = Value> {
+/// Adds the values that both sides keep: where from, under which session name, with what software.
+fn add_soft(it: &Assumption, values: &mut Vec<Value>) {
     let call = &it.call;
-    let place = has_network_of_its_own(call).then(|| {
-        let (network, block) = (call.network().to_text(), call.block().to_text());
-        [(Dimension::Network, network.into()), (Dimension::NetworkBlock, block.into())]
-    });
-    place.into_iter().flatten().chain(of_names(it))
+    if has_network_of_its_own(call) {
+        values.push((Dimension::Network, call.network().to_text().into()));
+        values.push((Dimension::NetworkBlock, call.block().to_text().into()));
+    }
+    of_names(it).for_each(|value| values.push(value));
 }
 
 /// Of those the ones that are names: of the software, and of the session.
@@ -269,7 +271,7 @@ fn make_external_id(it: &Assumption) -> Option<String> {
     let account = it.call.principal.account?;
     match it.external_id {
         ExternalIdUse::Unknown => None,
-        ExternalIdUse::Absent => Some([&account.to_text(), " none"].concat()),
-        ExternalIdUse::Given(id) => Some([&account.to_text(), " ", &id.to_hex()].concat()),
+        ExternalIdUse::Absent => Some([&*account.to_text(), " none"].concat()),
+        ExternalIdUse::Given(id) => Some([&*account.to_text(), " ", &id.to_hex()].concat()),
     }
 }

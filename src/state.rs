@@ -270,6 +270,7 @@ impl<'m> State<'m> {
         state.overlay.seen_index.reserve(room);
         state.overlay.roles.reserve(room);
         state.overlay.callers.reserve(room);
+        state.overlay.traces.reserve(room);
         state
     }
 
@@ -341,7 +342,6 @@ impl<'m> State<'m> {
     }
 
     /// The calls that wait under a key; one that does both in the memory and anew comes twice.
-    #[must_use]
     pub fn waiting_under(&self, key: &CredentialKey) -> impl Iterator<Item = CallId> {
         let (new, old) = (&self.overlay.traces, &self.memory.traces().waiting);
         new.waiting_under(key).iter().chain(old.under(key)).copied()

@@ -30,9 +30,9 @@ impl PartialEq for Word {
     }
 }
 
-impl From<&'static str> for Word {
-    fn from(text: &'static str) -> Self {
-        Self::Own(text)
+impl From<&str> for Word {
+    fn from(text: &str) -> Self {
+        Self::Shared(text.into())
     }
 }
 

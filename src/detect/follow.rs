@@ -262,10 +262,10 @@ fn completing_lessons(
     }
     let mut old = profile::of_role(&waiter.call, Some(&waiter.lineage));
     let before = around::behind(state, &waiter.call, Some(&waiter.lineage));
-    old.extend(profile::of_descent(&waiter.call, Some(&waiter.lineage), &before));
+    profile::add_descent(&waiter.call, Some(&waiter.lineage), &before, &mut old);
     let behind = around::behind(state, it, Some(lineage));
     let mut values = profile::of_role(it, Some(lineage));
-    values.extend(profile::of_descent(it, Some(lineage), &behind));
+    profile::add_descent(it, Some(lineage), &behind, &mut values);
     values.retain(|value| value.0 != Dimension::SessionName && !old.contains(value));
     let mut changes: Changes = role_lesson(it, values).into_iter().collect();
     let origin = behind.actor.filter(|actor| Some(actor) != it.call.principal.key().as_ref());

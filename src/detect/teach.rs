@@ -2,7 +2,7 @@
 
 use super::around::{self, Around, AroundAssumption};
 use super::is_name_of;
-use crate::baseline::{Dimension, Label, Value};
+use crate::baseline::{Dimension, Label, Value, Word};
 use crate::event::{Assumption, Event, Principal, PrincipalKind, SignIn, SignInKind};
 use crate::id::AccountId;
 use crate::lineage::Lineage;
@@ -31,7 +31,7 @@ pub(super) fn lessons(
                 return;
             }
             let mut values = profile::of_role(it, lineage);
-            values.extend(profile::of_descent(it, lineage, &asked.behind));
+            profile::add_descent(it, lineage, &asked.behind, &mut values);
             changes.extend(role_lesson(it, values));
             changes.extend(lessons_of_others(it, around, asked));
             let values = profile::of_caller(it);
@@ -52,7 +52,7 @@ pub(super) fn lessons(
                 let (caller, network) = (caller.clone(), call.address.network());
                 changes.push(Change::SignedIn { caller, time: call.time, network });
             }
-            let values = vec![(Dimension::Call, call.name.into())];
+            let values = vec![(Dimension::Call, Word::Own(call.name))];
             changes.push(Change::LearnCaller { caller, values, time: call.time });
         }
     }
@@ -97,7 +97,7 @@ pub(super) fn completing_lessons(
         return Changes::new();
     }
     if is_session {
-        values.extend(profile::of_descent(it, lineage, &behind));
+        profile::add_descent(it, lineage, &behind, &mut values);
     }
     let mut changes: Changes = role_lesson(it, values).into_iter().collect();
     let mut values = profile::of_caller(it);

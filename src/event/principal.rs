@@ -96,10 +96,18 @@ pub struct Principal {
     /// The account as text, as baselines keep it.
     #[serde(skip)]
     pub(crate) account_text: Memo<Option<Arc<str>>>,
-    /// Under what the session is found whose credentials the caller used: digests of its key, and
-    /// of its name.
+    /// Under what the session is found whose credentials the caller used.
     #[serde(skip)]
-    pub(crate) session_keys: (Memo<Option<[u8; 16]>>, Memo<[Option<[u8; 16]>; 2]>),
+    pub(crate) session_keys: SessionKeys,
+}
+
+/// Digests of the keys under which the session of a caller is found.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct SessionKeys {
+    /// Of its access key.
+    pub(crate) by_key: Memo<Option<[u8; 16]>>,
+    /// Of its name at the role's id, and at the role's ARN.
+    pub(crate) by_name: Memo<[Option<[u8; 16]>; 2]>,
 }
 
 impl Principal {
@@ -119,7 +127,7 @@ impl Principal {
             invoked_by: None,
             known_key: Memo::default(),
             account_text: Memo::default(),
-            session_keys: Default::default(),
+            session_keys: SessionKeys::default(),
         }
     }
 
@@ -133,7 +141,7 @@ impl Principal {
     /// The account as text, as baselines keep it.
     #[must_use]
     pub(crate) fn account_text(&self) -> Option<&Arc<str>> {
-        self.account_text.get_or(|| Some(self.account?.to_text().into())).as_ref()
+        self.account_text.get_or(|| Some(self.account?.to_text())).as_ref()
     }
 
     fn make_key(&self) -> Option<PrincipalKey> {

@@ -303,12 +303,12 @@ pub(super) fn used_by_key(principal: &Principal) -> Option<CredentialKey> {
     let Credential::Temporary { key, .. } = &principal.credential else { return None };
     let (account, key) = principal.account.zip(key.as_ref())?;
     let digest = || Some(CredentialKey::access_key(account, key).0);
-    principal.session_keys.0.get_or(digest).map(CredentialKey)
+    principal.session_keys.by_key.get_or(digest).map(CredentialKey)
 }
 
 /// Under what it is found by its name.
 pub(super) fn used_by_name(principal: &Principal) -> impl Iterator<Item = CredentialKey> {
-    let digests = principal.session_keys.1.get_or(|| digests_of_name(principal));
+    let digests = principal.session_keys.by_name.get_or(|| digests_of_name(principal));
     digests.iter().copied().flatten().map(CredentialKey)
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::Assumption;
 use crate::finding::Finding;
 use crate::lineage::{
-    CallId, CredentialKey, Found, LATENESS, Lineage, Perishable, Place, SKEW, Session, Shelf,
+    CallId, CredentialKey, Found, GRACE, Lineage, Perishable, Place, Session, Shelf,
 };
 use crate::map::Set;
 use crate::surprise::Surprise;
@@ -36,7 +36,7 @@ pub struct Waiter {
 
 impl Perishable for Waiter {
     fn until(&self) -> Timestamp {
-        self.call.call.time + LATENESS + SKEW
+        self.call.call.time + GRACE
     }
 
     fn keys(&self) -> &[CredentialKey] {
@@ -216,6 +216,11 @@ impl TraceChanges {
     #[must_use]
     pub fn told(&self) -> Vec<(CallId, Arc<Place>)> {
         self.places.put.sorted()
+    }
+
+    /// Makes room for the sessions that so many calls open.
+    pub(super) fn reserve(&mut self, room: usize) {
+        self.sessions.put.reserve(room);
     }
 
     /// The calls that the batch has put to wait under a key.

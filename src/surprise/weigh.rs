@@ -351,15 +351,14 @@ impl Weighing<'_> {
     /// for the first time it is something that it does not look like the ones before.
     fn soft(&mut self, is_new_pair: bool) {
         const MOST: f64 = 5.0;
-        let values = profile::of_names(self.it);
-        let Turnover { value_days: days, values: newcomers, .. } =
-            self.known.role.turnover_of_all(Dimension::Principal);
-        for (dimension, value) in values {
+        for (dimension, value) in profile::of_names(self.it) {
             let table = self.known.role.habits(self.class).and_then(|it| it.table(dimension));
             if table.is_some_and(|it| it.get(&value).is_some()) {
                 continue;
             }
             let turnover = table.map_or_else(Turnover::default, |it| it.turnover());
+            let Turnover { value_days: days, values: newcomers, .. } =
+                self.known.role.turnover_of_all(Dimension::Principal);
             let of_role = turnover.bits_of_new();
             let of_caller = bits(self.caller(), dimension, &value);
             let is_strange = is_new_pair && !self.is_person && days > 2;
@@ -387,8 +386,11 @@ impl Weighing<'_> {
             return;
         };
         let role = self.known.role;
+        if role.has_seen(dimension, &value) {
+            return;
+        }
         let of_role = role.turnover_of_all(dimension).bits_of_new();
-        if role.has_seen(dimension, &value) || of_role < STEADY {
+        if of_role < STEADY {
             return;
         }
         // A repository that begins to build branches is news; one that builds them all the time,
