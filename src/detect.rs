@@ -1,6 +1,7 @@
 //! One event against the state: the product in one function.
 
 mod around;
+mod completed;
 mod decide;
 mod fold;
 mod follow;
@@ -23,6 +24,7 @@ use crate::surprise::{Surprise, is_person};
 use crate::text::Text;
 
 use around::{Around, surprise};
+use completed::Completed;
 use decide::Decision;
 use follow::{Followed, Known};
 pub use follow::{advance, trace_of};
@@ -90,7 +92,7 @@ pub fn judge(state: &State<'_>, config: &Config, event: &Event, mode: Mode) -> V
     }
     let own = completed(state, event);
     let followed = Followed::of(state, &own);
-    let event = followed.event.as_ref();
+    let event = &*followed.event;
     let first = match event {
         Event::Assumption(it) => first_copy(state, it),
         Event::TrustChange(_) | Event::SignIn(_) => None,
@@ -143,10 +145,10 @@ fn fresh(
     found: Found,
     mode: Mode,
 ) -> Judged {
-    let (event, lineage) = (followed.event.as_ref(), followed.lineage());
+    let (event, lineage) = (&*followed.event, followed.lineage());
     let decided = Decision::of(state, event, found);
     // Most calls change about so much.
-    let mut changes = Changes::with_capacity(16);
+    let mut changes = Changes::with_capacity(8);
     if decided.teaches {
         lessons(state, event, around, lineage, &mut changes);
     }
@@ -188,7 +190,7 @@ fn copy(
     mode: Mode,
     first: &FirstCopy,
 ) -> Judged {
-    let (event, lineage) = (followed.event.as_ref(), followed.lineage());
+    let (event, lineage) = (&*followed.event, followed.lineage());
     let nothing = Judged::silent(true, Changes::new());
     let (Event::Assumption(it), Some(shared_id)) = (event, &event.call().shared_id) else {
         return nothing;
@@ -387,26 +389,26 @@ fn is_name_of(session_name: &str, own_name: Option<&str>) -> bool {
 }
 
 /// The event with all that the state knows of the call beside its record.
-fn completed<'e>(state: &State<'_>, event: &'e Event) -> Cow<'e, Event> {
+fn completed<'e>(state: &State<'_>, event: &'e Event) -> Completed<'e> {
     trusting::with_proof(state, with_known_name(state, event))
 }
 
 /// The event with the caller's ARN and name, where this record does not tell them and an
 /// earlier one did.
-fn with_known_name<'e>(state: &State<'_>, event: &'e Event) -> Cow<'e, Event> {
-    let mut event = Cow::Borrowed(event);
+fn with_known_name<'e>(state: &State<'_>, event: &'e Event) -> Completed<'e> {
     let principal = &event.call().principal;
+    let event = Completed::AsRead(event);
     if principal.kind != PrincipalKind::AwsAccount || principal.arn.is_some() {
         return event;
     }
     let caller = principal.key().and_then(|key| state.caller(&key));
-    if let Some(label) = caller.as_ref().and_then(|caller| caller.label())
-        && let Event::Assumption(it) = event.to_mut()
-    {
-        it.call.principal.name.clone_from(&label.name);
-        it.call.principal.arn.clone_from(&label.arn);
+    match caller.as_ref().and_then(|caller| caller.label()) {
+        Some(label) => event.with(|it| {
+            it.call.principal.name.clone_from(&label.name);
+            it.call.principal.arn.clone_from(&label.arn);
+        }),
+        None => event,
     }
-    event
 }
 
 #[cfg(test)]

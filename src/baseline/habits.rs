@@ -169,13 +169,9 @@ impl Habits {
 
     fn insert(&mut self, at: usize, dimension: Dimension, value: &str, seen: Packed) {
         let start = self.start(at);
-        // A list grows to twice its size; most of these never have many more.
-        if self.kept.len() == self.kept.capacity() {
-            self.kept.reserve_exact(2);
-        }
-        if self.text.len() + value.len() > self.text.capacity() {
-            self.text.reserve_exact(value.len() + 24);
-        }
+        // A list grows to twice its size; most of these seldom have one more.
+        self.kept.reserve_exact(1);
+        self.text.reserve_exact(value.len());
         self.text.insert_str(start, value);
         let kept = Kept { end: [0; 3], dimension, seen };
         self.kept.insert(at, kept.ending_at(start));
@@ -213,12 +209,15 @@ impl Habits {
 
     /// Where a value stands, or where it would.
     fn place(&self, dimension: Dimension, value: &str) -> Result<usize, usize> {
+        let bytes = self.text.as_bytes();
         let (mut low, mut high) = (0, self.kept.len());
         while low < high {
             let middle = low + (high - low) / 2;
             let order = self.kept.get(middle).map(|it| it.dimension.cmp(&dimension));
-            let text = || text_of(&self.kept, &self.text, middle).cmp(value);
-            match order.unwrap_or(std::cmp::Ordering::Greater).then_with(text) {
+            // Of bytes it need not be asked whether a character ends with them.
+            let text = || bytes.get(self.start(middle)..self.start(middle + 1));
+            let then = || text().unwrap_or_default().cmp(value.as_bytes());
+            match order.unwrap_or(std::cmp::Ordering::Greater).then_with(then) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Equal => return Ok(middle),
                 std::cmp::Ordering::Greater => high = middle,

@@ -24,7 +24,8 @@ pub fn session_shape(name: &str, own_name: Option<&str>) -> String {
     }
     while let Some(first) = rest.chars().next() {
         let (part, after) = if first.is_ascii_alphanumeric() {
-            rest.split_at(rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len()))
+            let end = rest.bytes().position(|byte| !byte.is_ascii_alphanumeric());
+            rest.split_at(end.unwrap_or(rest.len()))
         } else {
             rest.split_at(first.len_utf8())
         };

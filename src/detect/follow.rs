@@ -1,13 +1,13 @@
 //! Following sessions: what a call was made with, what is remembered of it, and what a late
 //! record completes.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::around::{self, Around, surprise};
+use super::completed::Completed;
 use super::teach::role_lesson;
 use super::{Decision, Found, Judged, Late, Mode, News, Verdict, completed, find, judge};
 use crate::baseline::Dimension;
@@ -32,28 +32,29 @@ pub(super) struct Followed<'e> {
     pub(super) own: &'e Event,
     /// As it is judged: with what is known of MFA at the origin, and from where the person was
     /// for whom the console made it.
-    pub(super) event: Cow<'e, Event>,
+    pub(super) event: Completed<'e>,
     /// Where it comes from, for a call for a role.
     pub(super) lineage: Option<Lineage>,
 }
 
 impl<'e> Followed<'e> {
     pub(super) fn of(state: &State<'_>, own: &'e Event) -> Self {
-        let mut event = Cow::Borrowed(own);
+        let event = Completed::AsRead(own);
         let Event::Assumption(it) = own else { return Self { own, event, lineage: None } };
         let Some(Trace { lineage, place }) = lineage::trace(state, it) else {
             return Self { own, event, lineage: None };
         };
-        if (lineage.mfa != it.call.mfa || place.is_some())
-            && let Event::Assumption(it) = event.to_mut()
-        {
+        if lineage.mfa == it.call.mfa && place.is_none() {
+            return Self { own, event, lineage: Some(lineage) };
+        }
+        let event = event.with(|it| {
             it.call.mfa = lineage.mfa;
             if let Some(place) = place {
                 it.call.address = place.address.clone();
                 it.call.user_agent = place.user_agent.clone();
                 it.call.is_placed = true;
             }
-        }
+        });
         Self { own, event, lineage: Some(lineage) }
     }
 
@@ -192,7 +193,7 @@ fn complete(
     let waiter = state.waiter(&id)?;
     let own = Event::Assumption(waiter.call.clone());
     let followed = Followed::of(state, &own);
-    let (event, lineage) = (followed.event.as_ref(), followed.lineage()?);
+    let (event, lineage) = (&*followed.event, followed.lineage()?);
     let Event::Assumption(it) = event else { return None };
     if *lineage == waiter.lineage {
         return None;
