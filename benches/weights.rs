@@ -6,7 +6,12 @@
 //!
 //! Counted are the bytes that are held on the heap for a role once it has learned.
 
-#![allow(clippy::expect_used, clippy::print_stdout, reason = "a measurement may fail loudly")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a measurement may fail loudly"
+)]
 
 use allocation_counter::measure;
 use jiff::{SignedDuration, Timestamp};

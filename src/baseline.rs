@@ -16,6 +16,7 @@ mod seen;
 mod shape;
 mod small_map;
 mod table;
+mod word;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub use novelty::Turnover;
 pub use seen::Seen;
 pub use shape::{agent_family, session_shape};
 pub use table::Table;
+pub use word::Word;
 
 /// What about a call is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -122,7 +124,7 @@ impl Dimension {
 }
 
 /// One value of a call.
-pub type Value = (Dimension, Arc<str>);
+pub type Value = (Dimension, Word);
 
 /// What is normal for one role.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! One event against the state: the product in one function.
 
 mod around;
+mod completed;
 mod decide;
 mod fold;
 mod follow;
@@ -11,7 +12,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::alert::Alert;
-use crate::baseline::{Caller, Dimension, RoleBaseline};
+use crate::baseline::Dimension;
 use crate::config::{Config, Without};
 use crate::event::{Assumption, Event, PrincipalKind, SignInKind};
 use crate::finding::Finding;
@@ -22,7 +23,8 @@ use crate::state::{Change, Changes, FirstCopy, SharedCall, State};
 use crate::surprise::{Surprise, is_person};
 use crate::text::Text;
 
-use around::surprise;
+use around::{Around, surprise};
+use completed::Completed;
 use decide::Decision;
 use follow::{Followed, Known};
 pub use follow::{advance, trace_of};
@@ -90,33 +92,35 @@ pub fn judge(state: &State<'_>, config: &Config, event: &Event, mode: Mode) -> V
     }
     let own = completed(state, event);
     let followed = Followed::of(state, &own);
-    let event = followed.event.as_ref();
+    let event = &*followed.event;
     let first = match event {
         Event::Assumption(it) => first_copy(state, it),
         Event::TrustChange(_) | Event::SignIn(_) => None,
     };
+    let around = Around::of(state, event, followed.lineage());
     let found = match mode {
         Mode::Watch => {
             // What the first copy taught is not news to ask about again.
             let surprise = match &first {
                 Some(first) if !was_half_told(state, event, first) => first.surprise.clone(),
-                _ => surprise(state, event, followed.lineage(), config.tuning().without),
+                _ => surprise(state, event, &around, followed.lineage(), config.tuning().without),
             };
-            find(state, config, event, followed.lineage(), surprise)
+            find(state, config, event, &around, followed.lineage(), surprise)
         }
         Mode::Learn => Found::default(),
     };
     let mut judged = match first {
-        None => fresh(state, &followed, found, mode),
-        Some(first) => copy(state, &followed, found, mode, &first),
+        None => fresh(state, &followed, &around, found, mode),
+        Some(first) => copy(state, &followed, &around, found, mode, &first),
     };
     judged.joined |= is_console_switch(event);
-    judged.changes.push(Change::Saw(call.key.clone()));
-    judged.changes.push(Change::Reached(call.time));
-    judged.changes.extend(follow::told(event));
-    judged.changes.extend(trusting::changes(state, config, event, &judged.findings));
-    judged.changes.extend(refusal(event));
-    judged.changes.extend(name(state, event));
+    let Judged { changes, findings, .. } = &mut judged;
+    changes.push(Change::Saw(call.key.clone()));
+    changes.push(Change::Reached(call.time));
+    changes.extend(follow::told(event));
+    trusting::changes(state, config, event, &around, findings, changes);
+    changes.extend(refusal(event));
+    changes.extend(name(event, &around));
     Verdict::Judged(judged)
 }
 
@@ -134,18 +138,24 @@ fn is_console_switch(event: &Event) -> bool {
 }
 
 /// A call of which this is the first copy, or the only one.
-fn fresh(state: &State<'_>, followed: &Followed<'_>, found: Found, mode: Mode) -> Judged {
-    let (event, lineage) = (followed.event.as_ref(), followed.lineage());
+fn fresh(
+    state: &State<'_>,
+    followed: &Followed<'_>,
+    around: &Around,
+    found: Found,
+    mode: Mode,
+) -> Judged {
+    let (event, lineage) = (&*followed.event, followed.lineage());
     let decided = Decision::of(state, event, found);
     // Most calls change about so much.
-    let mut changes = Changes::with_capacity(16);
+    let mut changes = Changes::with_capacity(8);
     if decided.teaches {
-        changes.extend(lessons(state, event, lineage));
+        lessons(state, event, around, lineage, &mut changes);
     }
     let revision = u32::from(decided.is_sent());
     let Found { findings, surprise, .. } = &decided.found;
     let known = Known { revision, findings, surprise: surprise.as_ref(), mode };
-    changes.extend(follow::remember(state, followed, known));
+    follow::remember(state, followed, known, &mut changes);
     if let (Event::Assumption(it), Some(shared_id)) = (event, &event.call().shared_id)
         && state.first_copy(shared_id).is_none()
     {
@@ -164,8 +174,8 @@ fn fresh(state: &State<'_>, followed: &Followed<'_>, found: Found, mode: Mode) -
         });
     }
     let mut judged = decided.into_judged(event, lineage, 1, false, changes);
-    if let Some(alert) = &mut judged.alert {
-        trusting::role_of(state, event).iter().for_each(|arn| alert.name_role(arn));
+    if let (Some(alert), Some(arn)) = (&mut judged.alert, &around.arn) {
+        alert.name_role(arn);
     }
     judged
 }
@@ -175,11 +185,12 @@ fn fresh(state: &State<'_>, followed: &Followed<'_>, found: Found, mode: Mode) -
 fn copy(
     state: &State<'_>,
     followed: &Followed<'_>,
+    around: &Around,
     found: Found,
     mode: Mode,
     first: &FirstCopy,
 ) -> Judged {
-    let (event, lineage) = (followed.event.as_ref(), followed.lineage());
+    let (event, lineage) = (&*followed.event, followed.lineage());
     let nothing = Judged::silent(true, Changes::new());
     let (Event::Assumption(it), Some(shared_id)) = (event, &event.call().shared_id) else {
         return nothing;
@@ -197,15 +208,15 @@ fn copy(
     };
     let mut changes = Changes::new();
     if all.is_empty() || decided.teaches {
-        changes.extend(match was_half_told(state, event, first) {
-            true => lessons(state, event, lineage),
-            false => completing_lessons(state, it, lineage),
-        });
+        match was_half_told(state, event, first) {
+            true => lessons(state, event, around, lineage, &mut changes),
+            false => changes.extend(completing_lessons(state, it, lineage)),
+        }
     }
     let revision = first.revision + u32::from(decided.is_sent());
     let (findings, surprise) = (all.as_slice(), first.surprise.as_ref());
     let known = Known { revision, findings, surprise, mode };
-    changes.extend(follow::remember(state, followed, known));
+    follow::remember(state, followed, known, &mut changes);
     changes.push(Change::SawCopy {
         shared_id: shared_id.clone(),
         copy: Arc::new(FirstCopy {
@@ -283,25 +294,6 @@ struct Found {
     without: Without,
 }
 
-/// What is normal for the role that an event is about, and for its caller.
-struct Habitual {
-    role: Option<Arc<RoleBaseline>>,
-    caller: Option<Arc<Caller>>,
-}
-
-impl Habitual {
-    fn of(state: &State<'_>, event: &Event) -> Self {
-        let caller = event.call().principal.key().and_then(|key| state.caller(&key));
-        let role = trusting::role_of(state, event).and_then(|role| state.role(&role));
-        let id = match event {
-            Event::Assumption(it) => it.role_id(),
-            Event::TrustChange(it) => it.role_id.as_ref(),
-            Event::SignIn(_) => None,
-        };
-        Self { role: role.filter(|role| !role.is_of_another(id)), caller }
-    }
-}
-
 /// Whether the first copy of a call told too little to learn from or to compare.
 fn was_half_told(state: &State<'_>, event: &Event, first: &FirstCopy) -> bool {
     let principal = &event.call().principal;
@@ -323,37 +315,32 @@ fn find(
     state: &State<'_>,
     config: &Config,
     event: &Event,
+    around: &Around,
     lineage: Option<&Lineage>,
     surprise: Option<Surprise>,
 ) -> Found {
     let call = event.call();
-    let assumption = assumption(event);
-    let arn = trusting::role_of(state, event);
-    let arn = arn.as_ref();
-    let entry = assumption.and_then(|it| trusting::entry(state, it));
+    let arn = around.arn.as_ref();
+    let entry = around.entry();
     let rewrite = trusting::rewrite(state, config, event);
-    let Habitual { role, caller } = Habitual::of(state, event);
-    let actor = assumption
-        .and_then(|it| around::behind(state, it, lineage).actor)
-        .and_then(|actor| state.caller(&actor));
     let expected = arn.map(|role| config.expected(role)).unwrap_or_default();
     let case = Case {
         event,
-        role: role.as_deref(),
-        caller: caller.as_deref(),
-        actor: actor.as_deref(),
+        role: around.role.as_deref(),
+        caller: around.caller.as_deref(),
+        actor: around.actor(),
         surprise: surprise.as_ref(),
         expected: &expected,
         tuning: config.tuning(),
         knows_account: call.principal.account.is_some_and(|it| state.knows_account(it)),
-        bears_anothers_name: assumption
+        bears_anothers_name: assumption(event)
             .is_some_and(|it| bears_anothers_name(state, it, surprise.as_ref())),
         lineage,
-        entry: entry.as_ref(),
+        entry,
         rewrite: rewrite.as_ref(),
         is_context: false,
-        is_pipeline: around::is_pipeline(state, event),
-        is_opened_by_pipeline: entry.as_ref().is_some_and(|it| around::was_opened(state, it)),
+        is_pipeline: around.is_pipeline(call.time),
+        is_opened_by_pipeline: entry.is_some_and(|it| around::was_opened(state, it)),
         is_peoples_place: around::is_peoples_place(state, event),
     };
     let accepted =
@@ -383,7 +370,7 @@ fn bears_anothers_name(state: &State<'_>, it: &Assumption, surprise: Option<&Sur
     (is_new || is_person(it))
         && principal.session_name.as_ref() != Some(name)
         && !is_name_of(name.as_str(), own_name)
-        && is_name_of_a_person(state, &name.as_str().to_lowercase())
+        && is_name_of_a_person(state, &in_lower_case(name.as_str()))
 }
 
 /// Whether a name, in lower case, or what stands before its domain, is one that people go by.
@@ -392,35 +379,39 @@ fn is_name_of_a_person(state: &State<'_>, name: &str) -> bool {
     state.is_person(name) || local_part.is_some_and(|local_part| state.is_person(local_part))
 }
 
+fn in_lower_case(name: &str) -> Cow<'_, str> {
+    let is_lower = name.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+    if is_lower { Cow::Borrowed(name) } else { Cow::Owned(name.to_lowercase()) }
+}
+
 /// Whether a session name is a person's own: `alice`, or an address like `alice@corp.example`.
 fn is_name_of(session_name: &str, own_name: Option<&str>) -> bool {
+    let Some(own) = own_name else { return false };
     let local_part = session_name.split('@').next().unwrap_or_default();
-    own_name.is_some_and(|own| {
-        own.eq_ignore_ascii_case(session_name) || own.eq_ignore_ascii_case(local_part)
-    })
+    own.eq_ignore_ascii_case(session_name) || own.eq_ignore_ascii_case(local_part)
 }
 
 /// The event with all that the state knows of the call beside its record.
-fn completed<'e>(state: &State<'_>, event: &'e Event) -> Cow<'e, Event> {
+fn completed<'e>(state: &State<'_>, event: &'e Event) -> Completed<'e> {
     trusting::with_proof(state, with_known_name(state, event))
 }
 
 /// The event with the caller's ARN and name, where this record does not tell them and an
 /// earlier one did.
-fn with_known_name<'e>(state: &State<'_>, event: &'e Event) -> Cow<'e, Event> {
-    let mut event = Cow::Borrowed(event);
+fn with_known_name<'e>(state: &State<'_>, event: &'e Event) -> Completed<'e> {
     let principal = &event.call().principal;
+    let event = Completed::AsRead(event);
     if principal.kind != PrincipalKind::AwsAccount || principal.arn.is_some() {
         return event;
     }
     let caller = principal.key().and_then(|key| state.caller(&key));
-    if let Some(label) = caller.as_ref().and_then(|caller| caller.label())
-        && let Event::Assumption(it) = event.to_mut()
-    {
-        it.call.principal.name.clone_from(&label.name);
-        it.call.principal.arn.clone_from(&label.arn);
+    match caller.as_ref().and_then(|caller| caller.label()) {
+        Some(label) => event.with(|it| {
+            it.call.principal.name.clone_from(&label.name);
+            it.call.principal.arn.clone_from(&label.arn);
+        }),
+        None => event,
     }
-    event
 }
 
 #[cfg(test)]

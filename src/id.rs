@@ -55,20 +55,27 @@ impl AccountId {
     /// Writes its twelve digits behind `text`. Keys are made of them for every call, and the
     /// formatting of the standard library takes longer than all the rest of a key.
     pub(crate) fn push_to(self, text: &mut String) {
+        text.push_str(std::str::from_utf8(&self.digits()).unwrap_or_default());
+    }
+
+    fn digits(self) -> [u8; Self::DIGITS] {
         let (mut digits, mut rest) = ([b'0'; Self::DIGITS], self.0);
         for digit in digits.iter_mut().rev() {
             *digit += (rest % 10) as u8;
             rest /= 10;
         }
-        text.push_str(std::str::from_utf8(&digits).unwrap_or_default());
+        digits
+    }
+
+    /// Its twelve digits.
+    pub(crate) fn to_text(self) -> Arc<str> {
+        std::str::from_utf8(&self.digits()).unwrap_or_default().into()
     }
 }
 
 impl fmt::Display for AccountId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::with_capacity(Self::DIGITS);
-        self.push_to(&mut text);
-        f.write_str(&text)
+        f.write_str(std::str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 
@@ -177,13 +184,19 @@ impl RoleArn {
     /// The account the role lives in.
     #[must_use]
     pub fn account(&self) -> Option<AccountId> {
-        self.after_partition()?.get(..AccountId::DIGITS)?.parse().ok()
+        self.account_digits()?.parse().ok()
+    }
+
+    /// The digits of the account it lives in.
+    pub(crate) fn account_digits(&self) -> Option<&str> {
+        self.after_partition()?.get(..AccountId::DIGITS)
     }
 
     /// The role's name, without its path.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.0.rsplit('/').next().unwrap_or_default()
+        let start = memchr::memrchr(b'/', self.0.as_bytes()).map_or(0, |slash| slash + 1);
+        self.0.get(start..).unwrap_or_default()
     }
 
     /// The name that the role has in every account: of a permission set's role the set's.
@@ -202,7 +215,7 @@ impl RoleArn {
     /// What stands behind `arn:<partition>:iam::`.
     fn after_partition(&self) -> Option<&str> {
         const HEAD: usize = "arn:aws".len();
-        let tail = self.0.bytes().skip(HEAD).position(|byte| byte == b':')?;
+        let tail = memchr::memchr(b':', self.0.as_bytes().get(HEAD..)?)?;
         self.0.get(HEAD + tail + ":iam::".len()..)
     }
 }
@@ -315,13 +328,9 @@ impl fmt::Debug for ExternalId {
 /// Lower-case hexadecimal digits of `bytes`.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    let digit = |half: u8| char::from(half + if half < 10 { b'0' } else { b'a' - 10 });
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 15));
-    }
-    text
+    let digit = |half: u8| half + if half < 10 { b'0' } else { b'a' - 10 };
+    let digits = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+    String::from_utf8(digits.collect()).unwrap_or_default()
 }
 
 #[cfg(test)]

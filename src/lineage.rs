@@ -39,6 +39,9 @@ pub const SKEW: SignedDuration = SignedDuration::from_secs(90);
 /// How late a record may come: CloudTrail takes ten minutes at most.
 pub const LATENESS: SignedDuration = SignedDuration::from_mins(15);
 
+/// Until when a record may come that is about something else, by the clocks of both.
+pub const GRACE: SignedDuration = SignedDuration::from_secs(LATENESS.as_secs() + SKEW.as_secs());
+
 /// The longest that credentials of a role live.
 const LONGEST: SignedDuration = SignedDuration::from_hours(12);
 
@@ -311,7 +314,7 @@ fn expires(it: &Assumption, depth: u32) -> Timestamp {
 
 impl Perishable for Session {
     fn until(&self) -> Timestamp {
-        self.expires + LATENESS + SKEW
+        self.expires + GRACE
     }
 
     /// Bytes in memory, at most: as if no link were shared with another session.
@@ -343,7 +346,7 @@ pub struct Place {
 
 impl Perishable for Place {
     fn until(&self) -> Timestamp {
-        self.time + LATENESS + SKEW
+        self.time + GRACE
     }
 
     fn keys(&self) -> &[CredentialKey] {

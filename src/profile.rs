@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use crate::baseline::{Dimension, Value, agent_family, session_shape};
+use crate::baseline::{Dimension, Value, Word, agent_family, session_shape};
 use crate::event::{
     Assumption, Call, CallerClass, ExternalIdUse, Mfa, Principal, PrincipalKey, PrincipalKind,
 };
@@ -130,7 +130,7 @@ fn issuer_of(provider: &str) -> String {
 #[must_use]
 pub fn block_of_circle(call: &Call) -> Option<Value> {
     let is_own = matches!(call.address, Address::Ip(_)) && !call.is_placed;
-    is_own.then(|| (Dimension::NetworkBlock, call.block().to_text()))
+    is_own.then(|| (Dimension::NetworkBlock, call.block().to_text().into()))
 }
 
 /// What the token of a workflow was issued for: its branch, its environment, without ids.
@@ -149,17 +149,18 @@ pub fn subject(it: &Assumption, lineage: Option<&Lineage>) -> Option<Value> {
     Some((Dimension::Subject, session_shape(purpose, None).into()))
 }
 
-/// What is known of a call's descent, for its role's baseline.
-pub fn of_descent(
+/// Adds what is known of a call's descent, for its role's baseline.
+pub fn add_descent(
     it: &Assumption,
     lineage: Option<&Lineage>,
     behind: &Behind,
-) -> impl Iterator<Item = Value> {
-    let kind = (Dimension::Kind, behind.kind.as_str().into());
+    values: &mut Vec<Value>,
+) {
+    values.push((Dimension::Kind, Word::Own(behind.kind.as_str())));
     let key = it.call.principal.key();
     let origin = behind.actor.as_ref().filter(|actor| Some(*actor) != key.as_ref());
-    let origin = origin.map(|it| (Dimension::Origin, it.to_text()));
-    [Some(kind), origin, subject(it, lineage)].into_iter().flatten()
+    values.extend(origin.map(|it| (Dimension::Origin, it.to_text().into())));
+    values.extend(subject(it, lineage));
 }
 
 /// The values of an assumption, for its role's baseline.
@@ -169,57 +170,65 @@ pub fn of_role(it: &Assumption, lineage: Option<&Lineage>) -> Vec<Value> {
     // With what is known of the descent.
     let mut values = Vec::with_capacity(16);
     if let Some(key) = principal.key() {
-        values.push((Dimension::Principal, key.to_text()));
+        values.push((Dimension::Principal, key.to_text().into()));
         if call.mfa == Mfa::Absent {
             // Behind a session it is whoever began the chain that had none.
             let who = lineage.and_then(|it| it.origin.as_ref()).unwrap_or(&key);
-            values.push((Dimension::WithoutMfa, who.to_text()));
+            values.push((Dimension::WithoutMfa, who.to_text().into()));
         }
     }
     // A lower bound is no depth, and learned it would make the true one look deep.
-    values.extend(
-        lineage.filter(|it| it.complete).map(|it| (Dimension::Depth, it.depth.to_string().into())),
-    );
-    if let Some(account) = principal.account {
-        values.push((Dimension::Account, account.to_string().into()));
+    values.extend(lineage.filter(|it| it.complete).map(|it| (Dimension::Depth, depth(it.depth))));
+    if let Some(account) = principal.account_text() {
+        values.push((Dimension::Account, Arc::clone(account).into()));
     }
     if let Some(value) = external_id(it) {
-        values.push((Dimension::ExternalId, value.into()));
+        values.push((Dimension::ExternalId, Arc::clone(value).into()));
     }
     if matches!(call.mfa, Mfa::Present | Mfa::Absent | Mfa::Inherited) {
-        values.push((Dimension::Mfa, call.mfa.as_str().into()));
+        values.push((Dimension::Mfa, Word::Own(call.mfa.as_str())));
     }
     if let Some(issuer) = &principal.issuer {
-        values.push((Dimension::Issuer, issuer.to_text()));
+        values.push((Dimension::Issuer, issuer.to_text().into()));
     }
-    values.extend(soft(it));
+    add_soft(it, &mut values);
     values
+}
+
+/// How deep a chain is, as baselines keep it. Most are short.
+#[must_use]
+pub fn depth(depth: u32) -> Word {
+    match depth {
+        1 => Word::Own("1"),
+        2 => Word::Own("2"),
+        deeper => deeper.to_string().into(),
+    }
 }
 
 /// The values of an assumption, for its caller's baseline.
 #[must_use]
 pub fn of_caller(it: &Assumption) -> Vec<Value> {
     let mut values = Vec::with_capacity(8);
-    values.push((Dimension::Call, it.call.name.into()));
-    values.extend(it.role().map(|role| (Dimension::Role, role.to_text())));
+    values.push((Dimension::Call, Word::Own(it.call.name)));
+    values.extend(it.role().map(|role| (Dimension::Role, role.to_text().into())));
     if matches!(it.call.mfa, Mfa::Present | Mfa::Absent | Mfa::Inherited) {
-        values.push((Dimension::Mfa, it.call.mfa.as_str().into()));
+        values.push((Dimension::Mfa, Word::Own(it.call.mfa.as_str())));
     }
     if it.call.principal.kind == PrincipalKind::WebIdentity {
         values.extend(subject(it, None));
     }
-    values.extend(soft(it));
+    add_soft(it, &mut values);
     values
 }
 
-/// The values that both sides keep: where from, under which session name, with what software.
-fn soft(it: &Assumption) -> impl Iterator<Item = Value> {
+/// Adds the values that both sides keep: where from, under which session name, with what software.
+fn add_soft(it: &Assumption, values: &mut Vec<Value>) {
     let call = &it.call;
-    let place = has_network_of_its_own(call).then(|| {
-        let (network, block) = (call.network().to_text(), call.block().to_text());
-        [(Dimension::Network, network), (Dimension::NetworkBlock, block)]
-    });
-    place.into_iter().flatten().chain(of_names(it))
+    if has_network_of_its_own(call) {
+        values.push((Dimension::Network, call.network().to_text().into()));
+        values.push((Dimension::NetworkBlock, call.block().to_text().into()));
+    }
+    of_names(it).for_each(|value| values.push(value));
 }
 
 /// Of those the ones that are names: of the software, and of the session.
@@ -231,8 +240,8 @@ pub fn of_names(it: &Assumption) -> impl Iterator<Item = Value> {
         let shape = |name: &Text| session_shape(name.as_str(), own).into();
         [has_network_of_its_own(call).then(agent), it.session.name.as_ref().map(shape)]
     });
-    let agent = agent.iter().map(|it| (Dimension::UserAgent, Arc::clone(it)));
-    let shape = shape.iter().map(|it| (Dimension::SessionName, Arc::clone(it)));
+    let agent = agent.iter().map(|it| (Dimension::UserAgent, Arc::clone(it).into()));
+    let shape = shape.iter().map(|it| (Dimension::SessionName, Arc::clone(it).into()));
     agent.chain(shape)
 }
 
@@ -251,14 +260,18 @@ pub fn has_network_of_its_own(call: &Call) -> bool {
 /// `account value`, for callers of other accounts: whoever calls from the role's own account
 /// needs none.
 #[must_use]
-pub fn external_id(it: &Assumption) -> Option<String> {
+pub fn external_id(it: &Assumption) -> Option<&Arc<str>> {
+    it.made.external_id.get_or(|| make_external_id(it).map(Into::into)).as_ref()
+}
+
+fn make_external_id(it: &Assumption) -> Option<String> {
     if it.call.principal.class(it.role_account()) != CallerClass::ExternalAccount {
         return None;
     }
     let account = it.call.principal.account?;
     match it.external_id {
         ExternalIdUse::Unknown => None,
-        ExternalIdUse::Absent => Some(format!("{account} none")),
-        ExternalIdUse::Given(id) => Some(format!("{account} {}", id.to_hex())),
+        ExternalIdUse::Absent => Some([&*account.to_text(), " none"].concat()),
+        ExternalIdUse::Given(id) => Some([&*account.to_text(), " ", &id.to_hex()].concat()),
     }
 }

@@ -113,7 +113,7 @@ pub struct Case<'a> {
     pub is_pipeline: bool,
     /// Whether what let the caller in was worth a look, and written by such a role.
     pub is_opened_by_pipeline: bool,
-    /// Whether people of ours call from the block of networks that the call came from.
+    /// Whether people of ours call from the block of networks that a sign-in came from.
     pub is_peoples_place: bool,
 }
 

@@ -148,7 +148,12 @@ pub enum Change {
         time: Timestamp,
     },
     /// A record told a role's ARN.
-    NameRole(RoleArn),
+    NameRole {
+        /// The role.
+        role: RoleKey,
+        /// Its ARN.
+        arn: RoleArn,
+    },
     /// A trust policy lets this party in.
     KnowParty(Arc<str>),
     /// A record of the account's own trail came.
@@ -254,6 +259,21 @@ impl<'m> State<'m> {
         Self { memory, overlay, clock: memory.traces().clock.clone() }
     }
 
+    /// The same with room for what so many events change.
+    #[must_use]
+    pub fn over_with_room(memory: &'m dyn Memory, events: usize) -> Self {
+        /// Those of one batch mostly have fewer roles, and fewer callers.
+        const MOST: usize = 256;
+        let room = events.min(MOST);
+        let mut state = Self::over(memory);
+        state.overlay.seen.reserve(room);
+        state.overlay.seen_index.reserve(room);
+        state.overlay.roles.reserve(room);
+        state.overlay.callers.reserve(room);
+        state.overlay.traces.reserve(room);
+        state
+    }
+
     /// What is normal for a role.
     #[must_use]
     pub fn role(&self, role: &RoleArn) -> Option<Arc<RoleBaseline>> {
@@ -321,10 +341,10 @@ impl<'m> State<'m> {
         self.traces().waiter(id)
     }
 
-    /// The calls that wait under a key.
-    #[must_use]
-    pub fn waiting_under(&self, key: &CredentialKey) -> BTreeSet<CallId> {
-        self.traces().waiting(key)
+    /// The calls that wait under a key; one that does both in the memory and anew comes twice.
+    pub fn waiting_under(&self, key: &CredentialKey) -> impl Iterator<Item = CallId> {
+        let (new, old) = (&self.overlay.traces, &self.memory.traces().waiting);
+        new.waiting_under(key).iter().chain(old.under(key)).copied()
     }
 
     fn traces(&self) -> View<'_> {
@@ -385,11 +405,7 @@ impl<'m> State<'m> {
             Change::Refute { role, moment, time } => {
                 self.trust_mut(role.clone()).refute(moment, *time)
             }
-            Change::NameRole(arn) => {
-                if let Some(role) = RoleKey::of(arn) {
-                    self.trust_mut(role).name(arn.clone());
-                }
-            }
+            Change::NameRole { role, arn } => self.trust_mut(role.clone()).name(arn.clone()),
             Change::KnowParty(party) => drop(self.overlay.parties.insert(Arc::clone(party))),
             Change::Own(account) => drop(self.overlay.ours.insert(*account)),
             Change::KnowAccount(account) => drop(self.overlay.accounts.insert(*account)),

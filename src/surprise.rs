@@ -143,15 +143,20 @@ pub struct Colleagues {
 }
 
 impl Surprise {
-    /// The surprise of a granted assumption of a role; `None` where nothing is compared: no role,
-    /// a refusal, a service.
+    /// Whether a call is compared with anything: no refusal is, nor one by a service, nor one for
+    /// a role that is a service's own.
+    #[must_use]
+    pub fn is_told_of(it: &Assumption) -> bool {
+        let is_services = it.call.principal.kind == PrincipalKind::Service;
+        let is_told = it.call.granted() && !is_services;
+        is_told && it.role().is_some_and(|role| !role.is_service_linked())
+    }
+
+    /// The surprise of a granted assumption of a role; `None` where nothing is compared.
     #[must_use]
     pub fn of(it: &Assumption, known: &Known<'_>) -> Option<Self> {
+        let arn = it.role().filter(|_| Self::is_told_of(it))?;
         let class = it.call.principal.class(it.role_account());
-        let arn = it.role()?;
-        if !it.call.granted() || class == CallerClass::Service || arn.is_service_linked() {
-            return None;
-        }
         let is_person = known.behind.kind == CallerKind::Person;
         let mut surprise = Self { class, is_person, parts: Vec::new(), signs: Vec::new() };
         weigh(it, arn.as_str(), known, &mut surprise);

@@ -61,12 +61,20 @@ pub fn clip(raw: &str, max_bytes: usize) -> String {
 /// as its code point, so a sentence stays one sentence in a terminal, an e-mail or a chat.
 #[must_use]
 pub fn inline(raw: &str) -> String {
-    const LONGEST_IN_A_SENTENCE: usize = 128;
-    let is_plain = |byte: u8| byte.is_ascii() && !byte.is_ascii_control();
-    if raw.len() <= LONGEST_IN_A_SENTENCE && raw.bytes().all(is_plain) {
+    if is_plain(raw) {
         return raw.to_owned();
     }
     escape_controls(&clip(raw, LONGEST_IN_A_SENTENCE))
+}
+
+const LONGEST_IN_A_SENTENCE: usize = 128;
+
+/// Whether a text stands inside a sentence as it is: what [`inline`] leaves alone.
+#[must_use]
+pub fn is_plain(raw: &str) -> bool {
+    // Looks at all of it, which takes less than to ask after every byte whether to go on.
+    let is_plain = |byte: u8| byte.is_ascii() & !byte.is_ascii_control();
+    raw.len() <= LONGEST_IN_A_SENTENCE && raw.bytes().fold(true, |all, byte| all & is_plain(byte))
 }
 
 /// `raw` with every character that [`is_hostile`] written as `\u{…}`.

@@ -9,7 +9,6 @@
 )]
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
@@ -125,7 +124,7 @@ fn blocks(law: Law) -> Vec<Block> {
             block.seen += f64::from(turnover.value_days);
             block.days += 1.0;
             let time = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * i64::from(day));
-            let values = values.iter().map(|it| (Dimension::Network, Arc::from(it.to_string())));
+            let values = values.iter().map(|it| (Dimension::Network, it.to_string().into()));
             values.for_each(|value| caller.learn(&[value], time));
         }
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Seen;
 use crate::id::{EventId, hex};
@@ -30,13 +30,13 @@ impl FoldKey {
     /// The key made of `parts`. It is a digest, so that its size is bounded.
     #[must_use]
     pub fn of<'a>(parts: impl IntoIterator<Item = &'a str>) -> Self {
-        use sha2::{Digest, Sha256};
-        let mut digest = Sha256::new();
+        let mut bytes = Vec::with_capacity(512);
         for part in parts {
-            digest.update((part.len() as u64).to_be_bytes());
-            digest.update(part);
+            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(part.as_bytes());
         }
-        Self(hex(digest.finalize().get(..16).unwrap_or_default()).into())
+        let digest = blake3::hash(&bytes);
+        Self(hex(digest.as_bytes().get(..16).unwrap_or_default()).into())
     }
 }
 
@@ -150,14 +150,46 @@ impl Fold {
 }
 
 /// The kinds of alert on one role or caller, at most [`Folds::CAPACITY`] of them.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Folds(BTreeMap<FoldKey, Fold>);
+///
+/// Most have none. Those of the others are shared with the copies that batches change: a call that
+/// raises no alert changes none.
+#[derive(Debug, Clone, Default)]
+pub struct Folds(Option<Arc<Kinds>>);
+
+type Kinds = BTreeMap<FoldKey, Fold>;
+
+impl PartialEq for Folds {
+    fn eq(&self, other: &Self) -> bool {
+        self.kinds() == other.kinds()
+    }
+}
+
+impl Serialize for Folds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.kinds().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Folds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let kinds = Kinds::deserialize(deserializer)?;
+        Ok(Self((!kinds.is_empty()).then(|| Arc::new(kinds))))
+    }
+}
 
 impl Folds {
     /// Most kinds remembered. The one not seen for longest goes first; at worst a repeat of it
     /// alerts again.
     pub const CAPACITY: usize = 256;
+
+    fn kinds(&self) -> &Kinds {
+        static NONE: Kinds = Kinds::new();
+        self.0.as_deref().unwrap_or(&NONE)
+    }
+
+    fn kinds_mut(&mut self) -> &mut Kinds {
+        Arc::make_mut(self.0.get_or_insert_default())
+    }
 
     /// What to do with an alert of this kind at this time. Only what is `adoptable` can become
     /// normal by coming again.
@@ -169,7 +201,7 @@ impl Folds {
         time: Timestamp,
         adoptable: bool,
     ) -> Repeat {
-        match self.0.get(key) {
+        match self.kinds().get(key) {
             None => Repeat::Send { repeats: 0, event_ids: Vec::new() },
             Some(fold) => fold.judge(severity, time, adoptable),
         }
@@ -184,7 +216,7 @@ impl Folds {
         severity: Severity,
         time: Timestamp,
     ) -> bool {
-        self.0
+        self.kinds()
             .get(key)
             .is_some_and(|fold| fold.severity >= severity && time.duration_since(fold.sent) < span)
     }
@@ -193,7 +225,7 @@ impl Folds {
     /// between them, or the last message was about an earlier call.
     #[must_use]
     pub fn was_told_before(&self, key: &FoldKey, time: Timestamp) -> bool {
-        self.0.get(key).is_some_and(|fold| {
+        self.kinds().get(key).is_some_and(|fold| {
             fold.sent < time || time.duration_since(fold.seen.first) >= REMIND_AFTER
         })
     }
@@ -207,11 +239,11 @@ impl Folds {
         event_id: Option<&EventId>,
         repeat: &Repeat,
     ) {
-        let Some(fold) = self.0.get_mut(key) else {
+        let Some(fold) = self.kinds_mut().get_mut(key) else {
             let (seen, adopted) = (Seen::once(time), false);
             let (repeats, event_ids) = (0, Vec::new());
             let fold = Fold { sent: time, severity, seen, repeats, event_ids, adopted };
-            self.0.insert(key.clone(), fold);
+            self.kinds_mut().insert(key.clone(), fold);
             self.shrink(Self::CAPACITY);
             return;
         };
@@ -243,26 +275,27 @@ impl Folds {
     /// How many kinds are remembered.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.kinds().len()
     }
 
     /// Whether none is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.kinds().is_empty()
     }
 
     /// When an alert of any kind last came.
     #[must_use]
     pub fn last_seen(&self) -> Option<Timestamp> {
-        self.0.values().map(|fold| fold.seen.last).max()
+        self.kinds().values().map(|fold| fold.seen.last).max()
     }
 
     /// Takes in what another copy of the same history has seen.
     pub fn join(&mut self, other: &Self) {
-        for (key, theirs) in &other.0 {
-            match self.0.get_mut(key) {
-                None => drop(self.0.insert(key.clone(), theirs.clone())),
+        for (key, theirs) in other.kinds() {
+            let kinds = self.kinds_mut();
+            match kinds.get_mut(key) {
+                None => drop(kinds.insert(key.clone(), theirs.clone())),
                 Some(mine) => mine.join(theirs),
             }
         }
@@ -273,10 +306,10 @@ impl Folds {
     #[must_use]
     pub fn rebase(&self, base: &Self, onto: &Self) -> Self {
         let mut merged = onto.clone();
-        for (key, mine) in &self.0 {
-            let (base, theirs) = (base.0.get(key), onto.0.get(key));
+        for (key, mine) in self.kinds() {
+            let (base, theirs) = (base.kinds().get(key), onto.kinds().get(key));
             let fold = theirs.map_or_else(|| mine.clone(), |theirs| mine.rebase(base, theirs));
-            merged.0.insert(key.clone(), fold);
+            merged.kinds_mut().insert(key.clone(), fold);
         }
         merged.shrink(Self::CAPACITY);
         merged
@@ -285,21 +318,25 @@ impl Folds {
     /// Whether an alert was sent, or a step of probation made, that `base` does not tell.
     #[must_use]
     pub fn has_news_since(&self, base: &Self) -> bool {
-        self.0.iter().any(|(key, mine)| base.0.get(key).is_none_or(|base| mine.is_news_to(base)))
+        self.kinds()
+            .iter()
+            .any(|(key, mine)| base.kinds().get(key).is_none_or(|base| mine.is_news_to(base)))
     }
 
     /// Whether repeats were counted that `base` does not tell.
     #[must_use]
     pub fn has_repeats_since(&self, base: &Self) -> bool {
-        self.0.iter().any(|(key, mine)| base.0.get(key).is_none_or(|it| it.repeats != mine.repeats))
+        self.kinds()
+            .iter()
+            .any(|(key, mine)| base.kinds().get(key).is_none_or(|it| it.repeats != mine.repeats))
     }
 
     /// Drops what was not seen for longest, until at most `most` kinds are left.
     pub fn shrink(&mut self, most: usize) {
-        while self.0.len() > most {
-            let stalest = self.0.iter().min_by_key(|(key, fold)| (fold.seen.last, *key));
+        while self.len() > most {
+            let stalest = self.kinds().iter().min_by_key(|(key, fold)| (fold.seen.last, *key));
             let Some(key) = stalest.map(|(key, _)| key.clone()) else { return };
-            self.0.remove(&key);
+            self.kinds_mut().remove(&key);
         }
     }
 }
@@ -383,7 +420,7 @@ mod tests {
         for n in 0..1_000 {
             record(&mut folds, &FoldKey::of([n.to_string().as_str()]), Severity::Low, n);
         }
-        assert_eq!(folds.0.len(), Folds::CAPACITY);
+        assert_eq!(folds.len(), Folds::CAPACITY);
         assert_ne!(FoldKey::of(["ab", "c"]), FoldKey::of(["a", "bc"]));
     }
 }

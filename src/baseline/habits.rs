@@ -67,14 +67,14 @@ impl Habits {
     /// What is known of one value.
     #[must_use]
     pub fn seen(&self, dimension: Dimension, value: &str) -> Option<Seen> {
-        let at = self.place(&self.range(dimension), value).ok()?;
+        let at = self.place(dimension, value).ok()?;
         self.kept.get(at).map(|it| it.seen.seen())
     }
 
     /// Whether one value was ever seen, as far as is known.
     #[must_use]
     pub fn has_seen(&self, dimension: Dimension, value: &str) -> bool {
-        self.place(&self.range(dimension), value).is_ok()
+        self.place(dimension, value).is_ok()
     }
 
     /// Days on which one value was seen.
@@ -108,16 +108,34 @@ impl Habits {
     }
 
     pub(super) fn learn(&mut self, values: &[Value], time: Timestamp) {
-        if self.kept.is_empty() {
-            self.kept.reserve_exact(values.len());
-            self.text.reserve_exact(values.iter().map(|(_, value)| value.len()).sum());
+        let length = values.iter().map(|(_, value)| value.len()).sum();
+        let has_room = values.len() <= Table::CAPACITY && length <= Self::MOST_TEXT;
+        if self.kept.is_empty() && self.evicted.is_none() && has_room {
+            self.begin(values, length, time);
+        } else {
+            values.iter().for_each(|(dimension, value)| self.learn_one(*dimension, value, time));
         }
-        values.iter().for_each(|(dimension, value)| self.learn_one(*dimension, value, time));
+    }
+
+    /// Learns from the first call, whose values find room behind one another.
+    fn begin(&mut self, values: &[Value], length: usize, time: Timestamp) {
+        let mut values: Vec<(Dimension, &str)> =
+            values.iter().map(|(dimension, value)| (*dimension, &**value)).collect();
+        values.sort_unstable();
+        self.kept.reserve_exact(values.len());
+        self.text.reserve_exact(length);
+        let mut before = None;
+        for value in values {
+            match self.kept.last_mut() {
+                Some(kept) if before == Some(value) => kept.seen.again(time),
+                _ => self.push(value.0, value.1, Packed::once(time)),
+            }
+            before = Some(value);
+        }
     }
 
     fn learn_one(&mut self, dimension: Dimension, value: &str, time: Timestamp) {
-        let range = self.range(dimension);
-        match self.place(&range, value) {
+        match self.place(dimension, value) {
             Ok(at) => {
                 if let Some(kept) = self.kept.get_mut(at) {
                     kept.seen.again(time);
@@ -125,8 +143,9 @@ impl Habits {
             }
             Err(at) if self.has_room(value) => {
                 self.insert(at, dimension, value, Packed::once(time));
-                if range.len() >= Table::CAPACITY {
-                    self.evict(range.start..range.end + 1, time);
+                let range = self.range(dimension);
+                if range.len() > Table::CAPACITY {
+                    self.evict(range, time);
                 }
             }
             Err(_) => {}
@@ -150,19 +169,22 @@ impl Habits {
 
     fn insert(&mut self, at: usize, dimension: Dimension, value: &str, seen: Packed) {
         let start = self.start(at);
-        // A list grows to twice its size; most of these never have many more.
-        if self.kept.len() == self.kept.capacity() {
-            self.kept.reserve_exact(2);
-        }
-        if self.text.len() + value.len() > self.text.capacity() {
-            self.text.reserve_exact(value.len() + 24);
-        }
+        // A list grows to twice its size; most of these seldom have one more.
+        self.kept.reserve_exact(1);
+        self.text.reserve_exact(value.len());
         self.text.insert_str(start, value);
         let kept = Kept { end: [0; 3], dimension, seen };
         self.kept.insert(at, kept.ending_at(start));
         for kept in self.kept.iter_mut().skip(at) {
             *kept = kept.ending_at(kept.end() + value.len());
         }
+    }
+
+    /// Keeps a value that stands behind all others.
+    fn push(&mut self, dimension: Dimension, value: &str, seen: Packed) {
+        self.text.push_str(value);
+        let kept = Kept { end: [0; 3], dimension, seen };
+        self.kept.push(kept.ending_at(self.text.len()));
     }
 
     fn remove(&mut self, at: usize) {
@@ -185,12 +207,17 @@ impl Habits {
         start(&self.kept, at)
     }
 
-    /// Where a value stands among those of its dimension, or where it would.
-    fn place(&self, range: &Range<usize>, value: &str) -> Result<usize, usize> {
-        let (mut low, mut high) = (range.start, range.end);
+    /// Where a value stands, or where it would.
+    fn place(&self, dimension: Dimension, value: &str) -> Result<usize, usize> {
+        let bytes = self.text.as_bytes();
+        let (mut low, mut high) = (0, self.kept.len());
         while low < high {
             let middle = low + (high - low) / 2;
-            match text_of(&self.kept, &self.text, middle).cmp(value) {
+            let order = self.kept.get(middle).map(|it| it.dimension.cmp(&dimension));
+            // Of bytes it need not be asked whether a character ends with them.
+            let text = || bytes.get(self.start(middle)..self.start(middle + 1));
+            let then = || text().unwrap_or_default().cmp(value.as_bytes());
+            match order.unwrap_or(std::cmp::Ordering::Greater).then_with(then) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Equal => return Ok(middle),
                 std::cmp::Ordering::Greater => high = middle,
@@ -234,9 +261,7 @@ impl Habits {
                 if !habits.has_room(value) {
                     continue;
                 }
-                habits.text.push_str(value);
-                let kept = Kept { end: [0; 3], dimension: *dimension, seen: Packed::of(*seen) };
-                habits.kept.push(kept.ending_at(habits.text.len()));
+                habits.push(*dimension, value, Packed::of(*seen));
             }
             if let Some(evicted) = table.evicted {
                 habits.evicted.get_or_insert_default().insert(*dimension, evicted);

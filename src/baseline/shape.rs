@@ -15,7 +15,7 @@ pub fn session_shape(name: &str, own_name: Option<&str>) -> String {
     if let Some(domain) = email_domain(name) {
         return format!("<name>@{domain}");
     }
-    let mut shape = String::new();
+    let mut shape = String::with_capacity(name.len() + 8);
     let mut rest = name;
     if let Some((before, after)) = around_guid(name) {
         shape.push_str(before);
@@ -24,14 +24,15 @@ pub fn session_shape(name: &str, own_name: Option<&str>) -> String {
     }
     while let Some(first) = rest.chars().next() {
         let (part, after) = if first.is_ascii_alphanumeric() {
-            rest.split_at(rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len()))
+            let end = rest.bytes().position(|byte| !byte.is_ascii_alphanumeric());
+            rest.split_at(end.unwrap_or(rest.len()))
         } else {
             rest.split_at(first.len_utf8())
         };
         push_part(&mut shape, part);
         rest = after;
     }
-    let shape = collapse(&shape);
+    let shape = collapse(shape);
     if shape.len() <= LONGEST { shape } else { crate::text::clip(&shape, LONGEST) }
 }
 
@@ -69,11 +70,12 @@ fn push_part(shape: &mut String, part: &str) {
 }
 
 /// A GUID, or any other row of ids and numbers, is one id.
-fn collapse(shape: &str) -> String {
-    let mut text = shape.to_owned();
+fn collapse(mut text: String) -> String {
     // Most names hold neither, and those that do mostly hold one.
-    if !text.contains('<') {
-        return text;
+    match text.bytes().filter(|byte| *byte == b'<').count() {
+        0 => return text,
+        1 => return collapse_one(text),
+        _ => {}
     }
     for (row, one) in [
         ("<id>-<id>", "<id>"),
@@ -93,6 +95,21 @@ fn collapse(shape: &str) -> String {
             text = shorter;
         }
     }
+    text
+}
+
+/// The same of a shape that holds one id or number: the last two lines of the table.
+fn collapse_one(mut text: String) -> String {
+    let Some(at) = text.find('<') else { return text };
+    let head = text.get(..at).unwrap_or_default();
+    let tail = text.get(at..).unwrap_or_default();
+    let is_id = tail.starts_with("<id>");
+    if !head.ends_with('-') || !(is_id || tail.starts_with("<n>")) {
+        return text;
+    }
+    let dashes = head.len() - head.trim_end_matches('-').len();
+    let end = if is_id { at + "<id>".len() } else { at + "<n>".len() };
+    text.replace_range(at + 1 - dashes..end, "<n>");
     text
 }
 
@@ -153,6 +170,23 @@ mod tests {
     fn ones_own_name_is_one_shape() {
         assert_eq!(session_shape("Alice", Some("alice")), "<own name>");
         assert_ne!(session_shape("bob", Some("alice")), "<own name>");
+    }
+
+    #[test]
+    fn one_id_is_collapsed_as_many_are() {
+        for (shape, collapsed) in [
+            ("run-<n>", "run-<n>"),
+            ("run--<n>", "run-<n>"),
+            ("run---<id>", "run-<n>"),
+            ("-<id>.log", "-<n>.log"),
+            ("<id>-a", "<id>-a"),
+            ("a-<other", "a-<other"),
+            ("a<n>", "a<n>"),
+        ] {
+            assert_eq!(collapse(shape.to_owned()), collapsed);
+            // With a second one that no line is about.
+            assert_eq!(collapse(format!("{shape}<")), format!("{collapsed}<"));
+        }
     }
 
     #[test]

@@ -16,9 +16,102 @@ use crate::profile::{self, Behind, CallerKind};
 use crate::severity::Severity;
 use crate::state::State;
 use crate::surprise::{Colleagues, Known, Surprise};
-use crate::trust::{Entry, RoleKey};
+use crate::trust::{Entry, History, RoleKey};
 
-use super::Habitual;
+/// What the state knows around an event. It is asked once: judging, telling and teaching look at
+/// the same from many sides, and each question costs the hash of a long key.
+pub(super) struct Around {
+    /// The role that the event is about.
+    pub(super) arn: Option<RoleArn>,
+    /// What is normal for the role, unless that is of another one that had the same name.
+    pub(super) role: Option<Arc<RoleBaseline>>,
+    /// What is normal for the caller.
+    pub(super) caller: Option<Arc<Caller>>,
+    /// What is normal for the role whose session is calling.
+    issuer: Option<Arc<RoleBaseline>>,
+    /// Whether the caller is of an account of ours, or of none.
+    pub(super) is_ours: bool,
+    /// Of a call for a role: what else is known of it.
+    pub(super) asked: Option<AroundAssumption>,
+}
+
+/// What the state knows around a call for a role.
+pub(super) struct AroundAssumption {
+    /// The role's trust policies.
+    pub(super) history: Option<Arc<History>>,
+    /// By which door of them a granted call came in.
+    pub(super) entry: Option<Entry>,
+    /// Who is behind the call.
+    pub(super) behind: Behind,
+    /// What is normal for whoever is behind it.
+    pub(super) actor: Option<Arc<Caller>>,
+    /// The circle of those who come the same way.
+    pub(super) circle: Option<PrincipalKey>,
+}
+
+impl Around {
+    pub(super) fn of(state: &State<'_>, event: &Event, lineage: Option<&Lineage>) -> Self {
+        let principal = &event.call().principal;
+        let key = principal.key();
+        let arn = trusting::role_of(state, event);
+        let id = match event {
+            Event::Assumption(it) => it.role_id(),
+            Event::TrustChange(it) => it.role_id.as_ref(),
+            Event::SignIn(_) => None,
+        };
+        let role = arn.as_ref().and_then(|role| state.role(role));
+        let mut around = Self {
+            arn,
+            role: role.filter(|role| !role.is_of_another(id)),
+            caller: key.as_ref().and_then(|key| state.caller(key)),
+            issuer: principal.issuer.as_ref().and_then(|role| state.role(role)),
+            is_ours: principal.account.is_none_or(|account| state.is_ours(account)),
+            asked: None,
+        };
+        if let Event::Assumption(it) = event {
+            around.asked = Some(around.of_assumption(state, it, key.as_ref(), lineage));
+        }
+        around
+    }
+
+    fn of_assumption(
+        &self,
+        state: &State<'_>,
+        it: &Assumption,
+        key: Option<&PrincipalKey>,
+        lineage: Option<&Lineage>,
+    ) -> AroundAssumption {
+        let history = RoleKey::of_assumption(it).and_then(|key| state.trust(&key));
+        let behind = behind_session(self.issuer.as_deref(), it, lineage);
+        let actor = match &behind.actor {
+            actor if actor.as_ref() == key => self.caller.clone(),
+            actor => actor.as_ref().and_then(|actor| state.caller(actor)),
+        };
+        AroundAssumption {
+            entry: trusting::entry(history.as_deref(), it),
+            circle: profile::circle(it, &behind).filter(|_| self.is_ours),
+            history,
+            behind,
+            actor,
+        }
+    }
+
+    /// By which door of the remembered trust policy a granted call came in.
+    pub(super) fn entry(&self) -> Option<&Entry> {
+        self.asked.as_ref()?.entry.as_ref()
+    }
+
+    /// What is normal for whoever is behind a call for a role.
+    pub(super) fn actor(&self) -> Option<&Caller> {
+        self.asked.as_ref()?.actor.as_deref()
+    }
+
+    /// Whether a session makes the call whose role machines take, day by day, and that nobody else
+    /// can hold at the moment.
+    pub(super) fn is_pipeline(&self, time: Timestamp) -> bool {
+        self.issuer.as_deref().is_some_and(|role| was_machines(role, time))
+    }
+}
 
 /// The longest that credentials of a role are valid (IAM's `MaxSessionDuration`).
 const LONGEST_SESSION: SignedDuration = SignedDuration::from_hours(12);
@@ -26,6 +119,15 @@ const LONGEST_SESSION: SignedDuration = SignedDuration::from_hours(12);
 /// Who is behind a call for a role.
 pub(super) fn behind(state: &State<'_>, it: &Assumption, lineage: Option<&Lineage>) -> Behind {
     let issuer = it.call.principal.issuer.as_ref().and_then(|role| state.role(role));
+    behind_session(issuer.as_deref(), it, lineage)
+}
+
+/// The same, where it is known what is normal for the role whose session is calling.
+fn behind_session(
+    issuer: Option<&RoleBaseline>,
+    it: &Assumption,
+    lineage: Option<&Lineage>,
+) -> Behind {
     let person = CallerKind::Person.as_str();
     let people_take = issuer.is_some_and(|role| role.has_seen(Dimension::Kind, person));
     Behind::of(&it.call, lineage, people_take)
@@ -44,41 +146,39 @@ pub(super) fn is_half_told(state: &State<'_>, it: &Assumption) -> bool {
 pub(super) fn surprise(
     state: &State<'_>,
     event: &Event,
+    around: &Around,
     lineage: Option<&Lineage>,
     without: Without,
 ) -> Option<Surprise> {
-    let Event::Assumption(it) = event else { return None };
-    if is_half_told(state, it) {
+    let (Event::Assumption(it), Some(asked)) = (event, &around.asked) else { return None };
+    if !Surprise::is_told_of(it) || is_half_told(state, it) {
         return None;
     }
-    let Habitual { role, caller } = Habitual::of(state, event);
-    let mut behind = behind(state, it, lineage);
-    if without.has(Ingredient::Origin) {
-        behind.actor = it.call.principal.key();
-    }
-    let actor = behind.actor.as_ref().and_then(|actor| state.caller(actor));
-    let circle = profile::circle(it, &behind)
-        .filter(|_| it.call.principal.account.is_none_or(|account| state.is_ours(account)));
-    let circles = [circle.as_ref().and_then(|it| state.caller(it)), {
-        state.caller(&profile::workloads()).filter(|_| circle.is_some() && is_token(&behind))
-    }];
-    let entry = trusting::entry(state, it).filter(|_| !without.has(Ingredient::Trust));
+    let AroundAssumption { history, entry, behind, actor, circle } = asked;
+    let (entry, actor) = (entry.as_ref(), actor.as_deref());
+    let alone;
+    let (behind, actor) = if without.has(Ingredient::Origin) {
+        alone = Behind { actor: it.call.principal.key(), ..behind.clone() };
+        (&alone, around.caller.as_deref())
+    } else {
+        (behind, actor)
+    };
     let asks = |_: &&Caller| !without.has(Ingredient::Caller);
+    let of_all = circle.as_ref().filter(|_| is_token(behind)).map(|_| profile::workloads());
+    let circles = [circle.as_ref(), of_all.as_ref()].map(|it| state.caller(it?));
     let none = RoleBaseline::default();
     let known = Known {
-        role: role.as_deref().unwrap_or(&none),
-        caller: caller.as_deref().filter(asks),
-        behind: &behind,
-        actor: actor.as_deref().filter(asks),
+        role: around.role.as_deref().unwrap_or(&none),
+        caller: around.caller.as_deref().filter(asks),
+        behind,
+        actor: actor.filter(asks),
         circles: [circles[0].as_deref(), circles[1].as_deref()],
-        named: entry.as_ref().and_then(Entry::explains),
-        is_role_made: RoleKey::of_assumption(it)
-            .and_then(|key| state.trust(&key))
-            .is_some_and(|history| history.last().is_some()),
-        is_ours: it.call.principal.account.is_none_or(|account| state.is_ours(account)),
+        named: entry.filter(|_| !without.has(Ingredient::Trust)).and_then(Entry::explains),
+        is_role_made: history.as_ref().is_some_and(|history| history.last().is_some()),
+        is_ours: around.is_ours,
         lineage,
         colleagues: &|| {
-            let found = it.role().zip(behind.actor.as_ref()).zip(actor.as_deref());
+            let found = it.role().zip(behind.actor.as_ref()).zip(actor);
             let found = found.filter(|_| !without.has(Ingredient::Colleagues));
             found
                 .map(|((role, key), actor)| colleagues(state, role, key, actor))
@@ -141,12 +241,6 @@ fn roles_of(caller: &Caller, but: &RoleArn) -> BTreeSet<Arc<str>> {
         .collect()
 }
 
-/// Whether a session makes a call whose role machines take, day by day, and people never do.
-pub(super) fn is_pipeline(state: &State<'_>, event: &Event) -> bool {
-    let call = event.call();
-    call.principal.issuer.as_ref().is_some_and(|role| was_machines(state, role, call.time))
-}
-
 /// Whether an opening of a trust policy that let a caller in was worth a look and no more, and was
 /// written by a pipeline.
 pub(super) fn was_opened(state: &State<'_>, entry: &Entry) -> bool {
@@ -157,14 +251,13 @@ pub(super) fn was_opened(state: &State<'_>, entry: &Entry) -> bool {
     let writer = entry.writer.as_ref().and_then(|it| state.caller(it));
     let arn = writer.as_ref().and_then(|it| it.label()).and_then(|it| it.arn.clone());
     let role = arn.and_then(|arn| arn.as_str().parse::<RoleArn>().ok());
-    role.is_some_and(|role| was_machines(state, &role, weakening.time))
+    role.and_then(|role| state.role(&role)).is_some_and(|role| was_machines(&role, weakening.time))
 }
 
 /// Whether machines take a role, day by day, and no person's session of it can have been alive at
 /// a time. Of people only the first and the last time that they took it is known.
-fn was_machines(state: &State<'_>, role: &RoleArn, time: Timestamp) -> bool {
+fn was_machines(role: &RoleBaseline, time: Timestamp) -> bool {
     const DAYS: u32 = 2;
-    let Some(role) = state.role(role) else { return false };
     let people = role
         .iter()
         .filter_map(|(_, habits)| habits.seen(Dimension::Kind, CallerKind::Person.as_str()));
@@ -173,8 +266,11 @@ fn was_machines(state: &State<'_>, role: &RoleArn, time: Timestamp) -> bool {
         && people.into_iter().all(|it| time < it.first || it.last + LONGEST_SESSION < time)
 }
 
-/// Whether people of ours call from the block of networks that a call came from.
+/// Whether people of ours call from the block of networks that a sign-in came from.
 pub(super) fn is_peoples_place(state: &State<'_>, event: &Event) -> bool {
+    if !matches!(event, Event::SignIn(_)) {
+        return false;
+    }
     let people = state.caller(&profile::people());
     let block = event.call().block();
     people.is_some_and(|it| it.habits().days(Dimension::NetworkBlock, block.as_str()) > 1)

@@ -1,13 +1,13 @@
 //! Following sessions: what a call was made with, what is remembered of it, and what a late
 //! record completes.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::around::{self, surprise};
+use super::around::{self, Around, surprise};
+use super::completed::Completed;
 use super::teach::role_lesson;
 use super::{Decision, Found, Judged, Late, Mode, News, Verdict, completed, find, judge};
 use crate::baseline::Dimension;
@@ -32,28 +32,29 @@ pub(super) struct Followed<'e> {
     pub(super) own: &'e Event,
     /// As it is judged: with what is known of MFA at the origin, and from where the person was
     /// for whom the console made it.
-    pub(super) event: Cow<'e, Event>,
+    pub(super) event: Completed<'e>,
     /// Where it comes from, for a call for a role.
     pub(super) lineage: Option<Lineage>,
 }
 
 impl<'e> Followed<'e> {
     pub(super) fn of(state: &State<'_>, own: &'e Event) -> Self {
-        let mut event = Cow::Borrowed(own);
+        let event = Completed::AsRead(own);
         let Event::Assumption(it) = own else { return Self { own, event, lineage: None } };
         let Some(Trace { lineage, place }) = lineage::trace(state, it) else {
             return Self { own, event, lineage: None };
         };
-        if (lineage.mfa != it.call.mfa || place.is_some())
-            && let Event::Assumption(it) = event.to_mut()
-        {
+        if lineage.mfa == it.call.mfa && place.is_none() {
+            return Self { own, event, lineage: Some(lineage) };
+        }
+        let event = event.with(|it| {
             it.call.mfa = lineage.mfa;
             if let Some(place) = place {
                 it.call.address = place.address.clone();
                 it.call.user_agent = place.user_agent.clone();
                 it.call.is_placed = true;
             }
-        }
+        });
         Self { own, event, lineage: Some(lineage) }
     }
 
@@ -95,12 +96,16 @@ pub(super) struct Known<'a> {
 }
 
 /// The session that a call opened, and the call itself if something of its chain is missing.
-pub(super) fn remember(state: &State<'_>, followed: &Followed<'_>, known: Known<'_>) -> Changes {
+pub(super) fn remember(
+    state: &State<'_>,
+    followed: &Followed<'_>,
+    known: Known<'_>,
+    changes: &mut Changes,
+) {
     let (Event::Assumption(it), Some(lineage)) = (followed.own, followed.lineage()) else {
-        return Changes::new();
+        return;
     };
     let id = CallId::of_assumption(it);
-    let mut changes = Changes::new();
     if let Some(session) = Session::issued(it, lineage) {
         let before = state.session(&id);
         let session = match &before {
@@ -123,7 +128,6 @@ pub(super) fn remember(state: &State<'_>, followed: &Followed<'_>, known: Known<
     } else if state.waiter(&id).is_some() {
         changes.push(Change::Answered(id));
     }
-    changes
 }
 
 /// Judges one event, applies what it changes, and completes what waited for it.
@@ -189,7 +193,7 @@ fn complete(
     let waiter = state.waiter(&id)?;
     let own = Event::Assumption(waiter.call.clone());
     let followed = Followed::of(state, &own);
-    let (event, lineage) = (followed.event.as_ref(), followed.lineage()?);
+    let (event, lineage) = (&*followed.event, followed.lineage()?);
     let Event::Assumption(it) = event else { return None };
     if *lineage == waiter.lineage {
         return None;
@@ -197,9 +201,10 @@ fn complete(
     let mode = if waiter.learned { Mode::Learn } else { mode(it.call.time) };
     let found = match mode {
         Mode::Watch => {
-            let now = surprise(state, event, Some(lineage), config.tuning().without);
+            let around = Around::of(state, event, Some(lineage));
+            let now = surprise(state, event, &around, Some(lineage), config.tuning().without);
             let surprise = Surprise::with(waiter.surprise.clone(), now);
-            find(state, config, event, Some(lineage), surprise)
+            find(state, config, event, &around, Some(lineage), surprise)
         }
         Mode::Learn => Found::default(),
     };
@@ -220,7 +225,7 @@ fn complete(
     }
     changes.extend(known_copy(state, it, revision, &all));
     let (findings, surprise) = (all.as_slice(), waiter.surprise.as_ref());
-    changes.extend(remember(state, &followed, Known { revision, findings, surprise, mode }));
+    remember(state, &followed, Known { revision, findings, surprise, mode }, &mut changes);
     let Judged { alert, repeat, findings, changes, .. } =
         decided.into_judged(event, Some(lineage), revision.max(1), true, changes);
     let alert_id = it.call.alert_id();
@@ -258,15 +263,15 @@ fn completing_lessons(
     }
     let mut old = profile::of_role(&waiter.call, Some(&waiter.lineage));
     let before = around::behind(state, &waiter.call, Some(&waiter.lineage));
-    old.extend(profile::of_descent(&waiter.call, Some(&waiter.lineage), &before));
+    profile::add_descent(&waiter.call, Some(&waiter.lineage), &before, &mut old);
     let behind = around::behind(state, it, Some(lineage));
     let mut values = profile::of_role(it, Some(lineage));
-    values.extend(profile::of_descent(it, Some(lineage), &behind));
+    profile::add_descent(it, Some(lineage), &behind, &mut values);
     values.retain(|value| value.0 != Dimension::SessionName && !old.contains(value));
     let mut changes: Changes = role_lesson(it, values).into_iter().collect();
     let origin = behind.actor.filter(|actor| Some(actor) != it.call.principal.key().as_ref());
     if let (Some(caller), Some(role), None) = (origin, it.role(), &waiter.lineage.origin) {
-        let values = vec![(Dimension::Role, role.as_str().into())];
+        let values = vec![(Dimension::Role, role.to_text().into())];
         changes.push(Change::LearnCaller { caller, values, time: it.call.time });
     }
     let old = profile::of_caller(&waiter.call);

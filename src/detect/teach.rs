@@ -1,34 +1,39 @@
 //! What an event teaches, of roles and of callers.
 
-use super::{around, is_name_of};
-use crate::baseline::{Dimension, Label, Value};
+use super::around::{self, Around, AroundAssumption};
+use super::is_name_of;
+use crate::baseline::{Dimension, Label, Value, Word};
 use crate::event::{Assumption, Event, Principal, PrincipalKind, SignIn, SignInKind};
 use crate::id::AccountId;
 use crate::lineage::Lineage;
-use crate::profile::{self, Behind, CallerKind};
+use crate::profile::{self, CallerKind};
 use crate::state::{Change, Changes, State};
 use crate::surprise::is_person;
 use crate::text::Text;
 
 /// What an event teaches when nothing is wrong with it. A refused call teaches nothing: whoever
 /// is refused could otherwise write the baseline.
-pub(super) fn lessons(state: &State<'_>, event: &Event, lineage: Option<&Lineage>) -> Changes {
+pub(super) fn lessons(
+    state: &State<'_>,
+    event: &Event,
+    around: &Around,
+    lineage: Option<&Lineage>,
+    changes: &mut Changes,
+) {
     let call = event.call();
     if !call.granted() {
-        return Changes::new();
+        return;
     }
     let key = call.principal.key();
-    match event {
-        Event::Assumption(it) => {
+    match (event, &around.asked) {
+        (Event::Assumption(it), Some(asked)) => {
             if around::is_half_told(state, it) {
-                return Changes::new();
+                return;
             }
-            let behind = around::behind(state, it, lineage);
             let mut values = profile::of_role(it, lineage);
-            values.extend(profile::of_descent(it, lineage, &behind));
-            let mut changes = Changes::with_capacity(6);
+            profile::add_descent(it, lineage, &asked.behind, &mut values);
             changes.extend(role_lesson(it, values));
-            changes.extend(lessons_of_others(state, it, &behind));
+            changes.extend(lessons_of_others(it, around, asked));
             let values = profile::of_caller(it);
             changes.extend(key.map(|caller| Change::LearnCaller {
                 caller,
@@ -40,18 +45,15 @@ pub(super) fn lessons(state: &State<'_>, event: &Event, lineage: Option<&Lineage
             let accounts = accounts.into_iter().flatten().filter(news);
             changes.extend(accounts.map(Change::KnowAccount));
             changes.extend(people(state, it));
-            changes
         }
-        Event::SignIn(_) | Event::TrustChange(_) => {
-            let Some(caller) = key else { return Changes::new() };
-            let mut changes = Changes::new();
+        _ => {
+            let Some(caller) = key else { return };
             if let Event::SignIn(SignIn { kind: SignInKind::SessionToken, .. }) = event {
                 let (caller, network) = (caller.clone(), call.address.network());
                 changes.push(Change::SignedIn { caller, time: call.time, network });
             }
-            let values = vec![(Dimension::Call, call.name.into())];
+            let values = vec![(Dimension::Call, Word::Own(call.name))];
             changes.push(Change::LearnCaller { caller, values, time: call.time });
-            changes
         }
     }
 }
@@ -59,20 +61,19 @@ pub(super) fn lessons(state: &State<'_>, event: &Event, lineage: Option<&Lineage
 /// What a call teaches of others than its caller: of whoever began the chain that they take the
 /// role, and of those who come the same way from where they call.
 fn lessons_of_others(
-    state: &State<'_>,
     it: &Assumption,
-    behind: &Behind,
+    around: &Around,
+    asked: &AroundAssumption,
 ) -> impl Iterator<Item = Change> {
     let time = it.call.time;
-    let is_ours = it.call.principal.account.is_none_or(|account| state.is_ours(account));
-    let circle = profile::circle(it, behind).filter(|_| is_ours);
-    let circle = circle.zip(profile::block_of_circle(&it.call));
-    let is_persons = behind.kind == CallerKind::Person && is_ours;
+    let AroundAssumption { behind, circle, .. } = asked;
+    let circle = circle.clone().zip(profile::block_of_circle(&it.call));
+    let is_persons = behind.kind == CallerKind::Person && around.is_ours;
     let place = (is_persons && profile::has_network_of_its_own(&it.call))
-        .then(|| (profile::people(), (Dimension::NetworkBlock, it.call.block().to_text())));
+        .then(|| (profile::people(), (Dimension::NetworkBlock, it.call.block().to_text().into())));
     let actor =
         behind.actor.clone().filter(|actor| Some(actor) != it.call.principal.key().as_ref());
-    let role = it.role().map(|role| (Dimension::Role, role.to_text()));
+    let role = it.role().map(|role| (Dimension::Role, role.to_text().into()));
     let taught = actor.zip(role).into_iter().chain(circle).chain(place);
     taught.map(move |(caller, value)| Change::LearnCaller { caller, values: vec![value], time })
 }
@@ -96,7 +97,7 @@ pub(super) fn completing_lessons(
         return Changes::new();
     }
     if is_session {
-        values.extend(profile::of_descent(it, lineage, &behind));
+        profile::add_descent(it, lineage, &behind, &mut values);
     }
     let mut changes: Changes = role_lesson(it, values).into_iter().collect();
     let mut values = profile::of_caller(it);
@@ -116,11 +117,10 @@ pub(super) fn role_lesson(it: &Assumption, values: Vec<Value>) -> Option<Change>
 /// The names that a person goes by: their own, and an address that begins with it. Any other
 /// name in a session may be a colleague's.
 fn people(state: &State<'_>, it: &Assumption) -> impl Iterator<Item = Change> {
-    let principal = &it.call.principal;
-    let own = principal.name.as_ref();
+    let own = it.call.principal.name.as_ref().filter(|_| is_person(it));
     let address =
         it.session.name.as_ref().filter(|name| is_name_of(name.as_str(), own.map(Text::as_str)));
-    let names = [own, address].into_iter().flatten().filter(|_| is_person(it));
+    let names = [own, address].into_iter().flatten();
     let names = names.map(|name| name.as_str().to_lowercase());
     names.filter(|name| !state.is_person(name)).map(|name| Change::KnowPerson(name.into()))
 }
@@ -136,7 +136,7 @@ pub(super) fn refusal(event: &Event) -> Option<Change> {
 }
 
 /// What the record tells of the caller's name, if that is news.
-pub(super) fn name(state: &State<'_>, event: &Event) -> Option<Change> {
+pub(super) fn name(event: &Event, around: &Around) -> Option<Change> {
     let call = event.call();
     let principal: &Principal = &call.principal;
     let tells = matches!(principal.kind, PrincipalKind::IamUser | PrincipalKind::Role)
@@ -146,8 +146,7 @@ pub(super) fn name(state: &State<'_>, event: &Event) -> Option<Change> {
         Some(issuer) => Some(issuer.as_str()),
         None => principal.arn.as_ref().map(Text::as_str),
     };
-    let known = state.caller(&caller);
-    let known = known.as_ref().and_then(|caller| caller.label());
+    let known = around.caller.as_ref().and_then(|caller| caller.label());
     let is_same =
         |known: &Label| known.arn.as_ref().map(Text::as_str) == arn && known.name == principal.name;
     if known.is_some_and(is_same) {

@@ -1,11 +1,12 @@
 //! Trust policies beside their use: what a writing changes, what a grant proves, and what is
 //! remembered of both.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::around::{Around, AroundAssumption};
+use super::completed::Completed;
 use crate::authorization::AuthorizedRole;
 use crate::config::{Comparison, Config, PrincipalPattern};
 use crate::event::{
@@ -39,23 +40,20 @@ pub(super) fn role_of(state: &State<'_>, event: &Event) -> Option<RoleArn> {
     }
 }
 
-/// By which door a granted call came in, as far as the remembered policy tells.
-pub(super) fn entry(state: &State<'_>, it: &Assumption) -> Option<Entry> {
-    if !it.call.granted() {
-        return None;
-    }
-    Entry::of(state.trust(&RoleKey::of_assumption(it)?)?.as_ref(), it)
+/// By which door a granted call came in, as far as the remembered policies tell.
+pub(super) fn entry(history: Option<&History>, it: &Assumption) -> Option<Entry> {
+    history.filter(|_| it.call.granted()).and_then(|history| Entry::of(history, it))
 }
 
 /// The event with what the grant itself proves: where every way in demands a second factor,
 /// there was one. Of a caller whose record does tell, the record is believed.
-pub(super) fn with_proof<'e>(state: &State<'_>, mut event: Cow<'e, Event>) -> Cow<'e, Event> {
+pub(super) fn with_proof<'e>(state: &State<'_>, event: Completed<'e>) -> Completed<'e> {
     if let Event::Assumption(it) = &*event
         && it.call.mfa == Mfa::Unknown
-        && entry(state, it).is_some_and(|it| it.proves_mfa())
-        && let Event::Assumption(it) = event.to_mut()
+        && let Some(history) = RoleKey::of_assumption(it).and_then(|key| state.trust(&key))
+        && entry(Some(&history), it).is_some_and(|it| it.proves_mfa())
     {
-        it.call.mfa = Mfa::Present;
+        return event.with(|it| it.call.mfa = Mfa::Present);
     }
     event
 }
@@ -174,7 +172,7 @@ pub fn imported(state: &State<'_>, role: &AuthorizedRole, time: Timestamp) -> Ch
     let Some(key) = RoleKey::of(&role.arn) else { return changes };
     let history = state.trust(&key).unwrap_or_default();
     if history.arn().is_none() {
-        changes.push(Change::NameRole(role.arn.clone()));
+        changes.push(Change::NameRole { role: key.clone(), arn: role.arn.clone() });
     }
     let own = role.arn.account().filter(|account| !state.is_ours(*account));
     changes.extend(own.map(Change::Own));
@@ -208,39 +206,38 @@ pub(super) fn changes(
     state: &State<'_>,
     config: &Config,
     event: &Event,
+    around: &Around,
     findings: &[Finding],
-) -> Changes {
+    changes: &mut Changes,
+) {
     let call = event.call();
     let own = call.account.filter(|account| !state.is_ours(*account));
-    let mut changes: Changes = own.map(Change::Own).into_iter().collect();
+    changes.extend(own.map(Change::Own));
     if !call.granted() {
-        return changes;
+        return;
     }
-    match event {
-        Event::Assumption(it) => changes.extend(of_grant(state, it)),
-        Event::TrustChange(it) => changes.extend(of_writing(state, config, event, it, findings)),
-        Event::SignIn(_) => {}
+    match (event, &around.asked) {
+        (Event::Assumption(it), Some(asked)) => of_grant(it, asked, changes),
+        (Event::TrustChange(it), _) => {
+            changes.extend(of_writing(state, config, event, it, findings));
+        }
+        _ => {}
     }
-    changes
 }
 
 /// A grant tells the role's ARN, and whether the remembered policy can be what was in force.
-fn of_grant(state: &State<'_>, it: &Assumption) -> Changes {
-    let mut changes = Changes::new();
-    let Some((arn, role)) = it.role().zip(RoleKey::of_assumption(it)) else {
-        return changes;
-    };
-    let history = state.trust(&role);
-    if history.is_none_or(|it| it.arn().is_none()) {
-        changes.push(Change::NameRole(arn.clone()));
+fn of_grant(it: &Assumption, asked: &AroundAssumption, changes: &mut Changes) {
+    let Some((arn, role)) = it.role().zip(RoleKey::of_assumption(it)) else { return };
+    if asked.history.as_ref().is_none_or(|it| it.arn().is_none()) {
+        changes.push(Change::NameRole { role: role.clone(), arn: arn.clone() });
     }
-    if let Some(entry) = entry(state, it)
+    if let Some(entry) = &asked.entry
         && entry.answer == Answer::No
         && !entry.is_refuted
     {
-        changes.push(Change::Refute { role, moment: entry.moment, time: it.call.time });
+        let (moment, time) = (entry.moment.clone(), it.call.time);
+        changes.push(Change::Refute { role, moment, time });
     }
-    changes
 }
 
 fn of_writing(
@@ -252,8 +249,8 @@ fn of_writing(
 ) -> Changes {
     let mut changes = Changes::new();
     let Some(role) = RoleKey::of_change(it) else { return changes };
-    if let Some(arn) = &it.role {
-        changes.push(Change::NameRole(arn.clone()));
+    if let Some((role, arn)) = it.role.as_ref().and_then(|arn| Some((RoleKey::of(arn)?, arn))) {
+        changes.push(Change::NameRole { role, arn: arn.clone() });
     }
     let moment = moment_of(it);
     let rewrite = rewrite(state, config, event);

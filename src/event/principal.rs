@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Memo;
 use crate::id::{AccessKeyId, AccountId, RoleArn, UniqueId};
-use crate::text::{Text, inline};
+use crate::text::{Text, inline, is_plain};
 
 /// What kind of identity made a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -93,6 +93,21 @@ pub struct Principal {
     /// What [`Principal::key`] has found.
     #[serde(skip)]
     pub(crate) known_key: Memo<Option<PrincipalKey>>,
+    /// The account as text, as baselines keep it.
+    #[serde(skip)]
+    pub(crate) account_text: Memo<Option<Arc<str>>>,
+    /// Under what the session is found whose credentials the caller used.
+    #[serde(skip)]
+    pub(crate) session_keys: SessionKeys,
+}
+
+/// Digests of the keys under which the session of a caller is found.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct SessionKeys {
+    /// Of its access key.
+    pub(crate) by_key: Memo<Option<[u8; 16]>>,
+    /// Of its name at the role's id, and at the role's ARN.
+    pub(crate) by_name: Memo<[Option<[u8; 16]>; 2]>,
 }
 
 impl Principal {
@@ -111,6 +126,8 @@ impl Principal {
             credential: Credential::Unseen,
             invoked_by: None,
             known_key: Memo::default(),
+            account_text: Memo::default(),
+            session_keys: SessionKeys::default(),
         }
     }
 
@@ -119,6 +136,12 @@ impl Principal {
     #[must_use]
     pub fn key(&self) -> Option<PrincipalKey> {
         self.known_key.get_or(|| self.make_key()).clone()
+    }
+
+    /// The account as text, as baselines keep it.
+    #[must_use]
+    pub(crate) fn account_text(&self) -> Option<&Arc<str>> {
+        self.account_text.get_or(|| Some(self.account?.to_text())).as_ref()
     }
 
     fn make_key(&self) -> Option<PrincipalKey> {
@@ -177,6 +200,23 @@ impl Principal {
         }
     }
 
+    /// [`Principal::display`], as text that others may share: mostly it is the name as it is.
+    #[must_use]
+    pub fn display_text(&self) -> Text {
+        let tells_session = matches!(self.kind, PrincipalKind::Role | PrincipalKind::AwsAccount)
+            && self.session_name.is_some();
+        match &self.name {
+            Some(name)
+                if self.kind != PrincipalKind::Root
+                    && !tells_session
+                    && is_plain(name.as_str()) =>
+            {
+                name.clone()
+            }
+            _ => Text::clip(&self.display()),
+        }
+    }
+
     /// The principal in a few words, for a sentence.
     #[must_use]
     pub fn display(&self) -> String {
@@ -194,7 +234,7 @@ impl Principal {
                 None => format!("account {}", account()),
             },
             (PrincipalKind::Role | PrincipalKind::AwsAccount, Some(name), Some(session)) => {
-                format!("{name} (session {})", inline(session.as_str()))
+                [&name, " (session ", &inline(session.as_str()), ")"].concat()
             }
             (_, Some(name), _) => name,
             (_, None, _) => match (&self.arn, &self.id) {

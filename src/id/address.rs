@@ -44,6 +44,7 @@ impl Address {
     #[must_use]
     pub fn to_text(&self) -> String {
         match self {
+            Self::Ip(IpAddr::V4(v4)) => Dotted::of(*v4).as_str().to_owned(),
             Self::Ip(ip) => ip.to_string(),
             Self::Service(text) | Self::Text(text) => text.as_str().to_owned(),
         }
@@ -89,32 +90,59 @@ impl Address {
     fn cut(&self, v4_bits: u8, v6_bits: u8) -> Network {
         let Some(ip) = self.plain_ip() else { return Network(self.to_text().into()) };
         if let IpAddr::V4(v4) = ip {
-            return Network(v4_network(v4, v4_bits).into());
+            return Network(Dotted::network(v4, v4_bits).as_str().into());
         }
         let network = IpNet::new(ip, v6_bits).map(|net| net.trunc().to_string());
         Network(network.unwrap_or_else(|_| ip.to_string()).into())
     }
 }
 
-/// An IPv4 network of so many bits, 32 at most: `198.51.100.0/24`. Several are made of each call.
-fn v4_network(address: Ipv4Addr, bits: u8) -> String {
-    let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
-    let mut text = String::with_capacity("255.255.255.255/32".len());
-    for (at, byte) in (address.to_bits() & mask).to_be_bytes().into_iter().enumerate() {
-        if at > 0 {
-            text.push('.');
-        }
-        push_number(&mut text, byte);
-    }
-    text.push('/');
-    push_number(&mut text, bits);
-    text
+/// An IPv4 address or network as text. Several are made of each call, for which the formatting of
+/// the standard library takes several times as long.
+#[derive(Default)]
+struct Dotted {
+    bytes: [u8; "255.255.255.255/32".len()],
+    length: usize,
 }
 
-fn push_number(text: &mut String, number: u8) {
-    for (unit, is_due) in [(100, number >= 100), (10, number >= 10), (1, true)] {
-        if is_due {
-            text.push(char::from(b'0' + number / unit % 10));
+impl Dotted {
+    fn of(address: Ipv4Addr) -> Self {
+        let mut text = Self::default();
+        for (at, byte) in address.octets().into_iter().enumerate() {
+            if at > 0 {
+                text.push(b'.');
+            }
+            text.push_number(byte);
+        }
+        text
+    }
+
+    /// The network of so many bits, 32 at most, that an address lies in: `198.51.100.0/24`.
+    fn network(address: Ipv4Addr, bits: u8) -> Self {
+        let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
+        let mut text = Self::of(Ipv4Addr::from_bits(address.to_bits() & mask));
+        text.push(b'/');
+        text.push_number(bits);
+        text
+    }
+
+    fn as_str(&self) -> &str {
+        let bytes = self.bytes.get(..self.length).unwrap_or_default();
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.length) {
+            *place = byte;
+            self.length += 1;
+        }
+    }
+
+    fn push_number(&mut self, number: u8) {
+        for (unit, is_due) in [(100, number >= 100), (10, number >= 10), (1, true)] {
+            if is_due {
+                self.push(b'0' + number / unit % 10);
+            }
         }
     }
 }

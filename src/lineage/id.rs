@@ -4,6 +4,7 @@
 //! whoever chooses session names.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -15,11 +16,29 @@ use crate::event::{
 use crate::id::{self, AccessKeyId, AccountId, Address, RoleArn, UniqueId, hex};
 use crate::text::Text;
 
+/// Bytes that most digests are made of at most; only a forged log has longer names.
+const SHORT: usize = 256;
+
+/// Writes a part of what a digest is made of, and steps behind it.
+fn put(rest: &mut &mut [u8], part: &[u8]) {
+    if let Some((head, tail)) = std::mem::take(rest).split_at_mut_checked(part.len()) {
+        head.copy_from_slice(part);
+        *rest = tail;
+    }
+}
+
 macro_rules! digest {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub struct $name([u8; 16]);
+
+        /// As one number: bytes are hashed behind their count, and one by one.
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                state.write_u128(u128::from_ne_bytes(self.0));
+            }
+        }
 
         impl $name {
             /// The digest of a kind of thing, a number and some texts. Each is written so that no
@@ -28,20 +47,26 @@ macro_rules! digest {
             /// It is BLAKE3, for several are made of every call: of something this short it takes
             /// a fifth of what SHA-256 takes where the processor has no instructions for that.
             fn of(kind: u8, number: u64, parts: &[&str]) -> Self {
-                let length = parts.iter().map(|part| 2 + part.len()).sum::<usize>();
-                let mut bytes = Vec::with_capacity(1 + 8 + length);
-                bytes.push(kind);
-                bytes.extend_from_slice(&number.to_be_bytes());
+                let length = 1 + 8 + parts.iter().map(|part| 2 + part.len()).sum::<usize>();
+                let (mut short, mut long) = ([0; SHORT], Vec::new());
+                let bytes = match short.get_mut(..length) {
+                    Some(bytes) => bytes,
+                    None => {
+                        long.resize(length, 0);
+                        long.as_mut_slice()
+                    }
+                };
+                let mut rest = &mut *bytes;
+                put(&mut rest, &[kind]);
+                put(&mut rest, &number.to_be_bytes());
                 for part in parts {
                     // Texts of a log are cut to far less than this can hold.
                     let length = u16::try_from(part.len()).unwrap_or(u16::MAX);
-                    bytes.extend_from_slice(&length.to_be_bytes());
-                    bytes.extend_from_slice(part.as_bytes());
+                    put(&mut rest, &length.to_be_bytes());
+                    put(&mut rest, part.as_bytes());
                 }
-                let mut head = [0_u8; 16];
-                let digest = blake3::hash(&bytes);
-                head.iter_mut().zip(digest.as_bytes()).for_each(|(to, from)| *to = *from);
-                Self(head)
+                let digest = blake3::hash(bytes);
+                Self(digest.as_bytes().first_chunk().copied().unwrap_or_default())
             }
         }
 
@@ -154,7 +179,10 @@ fn bucket(time: Timestamp) -> i64 {
 #[must_use]
 pub fn issued(it: &Assumption) -> Vec<CredentialKey> {
     let (by_key, by_name) = issued_as(it);
-    let mut keys: Vec<_> = by_key.into_iter().chain(by_name).chain(sharing_a_set(it)).collect();
+    let mut keys = Vec::with_capacity(2);
+    keys.extend(by_key);
+    keys.extend(by_name);
+    keys.extend(sharing_a_set(it));
     keys.sort_unstable();
     keys
 }
@@ -274,21 +302,27 @@ pub fn told_by(it: &SignIn) -> Vec<CredentialKey> {
 pub(super) fn used_by_key(principal: &Principal) -> Option<CredentialKey> {
     let Credential::Temporary { key, .. } = &principal.credential else { return None };
     let (account, key) = principal.account.zip(key.as_ref())?;
-    Some(CredentialKey::access_key(account, key))
+    let digest = || Some(CredentialKey::access_key(account, key).0);
+    principal.session_keys.by_key.get_or(digest).map(CredentialKey)
 }
 
-/// Under what it is found by its name. Each is made when it is asked for: most are not.
+/// Under what it is found by its name.
 pub(super) fn used_by_name(principal: &Principal) -> impl Iterator<Item = CredentialKey> {
+    let digests = principal.session_keys.by_name.get_or(|| digests_of_name(principal));
+    digests.iter().copied().flatten().map(CredentialKey)
+}
+
+fn digests_of_name(principal: &Principal) -> [Option<[u8; 16]>; 2] {
     let created = match &principal.credential {
         Credential::Temporary { created, .. } => *created,
         Credential::LongTerm(_) | Credential::Unseen => None,
     };
-    let named = created.zip(principal.session_name.as_ref());
-    let id = named.zip(principal.id.as_ref());
-    let arn = named.zip(principal.issuer.as_ref());
-    let id = id.into_iter().map(|((created, name), id)| CredentialKey::named(id, name, created));
-    let arn = arn.into_iter();
-    id.chain(arn.map(|((created, name), arn)| CredentialKey::named_of_arn(arn, name, created)))
+    let Some((created, name)) = created.zip(principal.session_name.as_ref()) else {
+        return [None; 2];
+    };
+    let of_id = principal.id.as_ref().map(|id| CredentialKey::named(id, name, created).0);
+    let of_arn = |arn| CredentialKey::named_of_arn(arn, name, created).0;
+    [of_id, principal.issuer.as_ref().map(of_arn)]
 }
 
 /// Under what the session is looked up that made a call.

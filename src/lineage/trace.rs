@@ -134,7 +134,7 @@ fn own_link(it: &Assumption, depth: u32) -> Arc<Link> {
         role: it.role().cloned(),
         role_id: it.role_id().cloned(),
         kind: call.principal.kind,
-        principal: Some(Text::clip(&call.principal.display())),
+        principal: Some(call.principal.display_text()),
         time: Some(call.time),
         address: address(&call.address),
         event_id: call.event_id().cloned(),
@@ -144,7 +144,7 @@ fn own_link(it: &Assumption, depth: u32) -> Arc<Link> {
 
 fn address(address: &Address) -> Option<Text> {
     match address {
-        Address::Ip(ip) => Some(Text::clip(&ip.to_string())),
+        Address::Ip(_) => Some(Text::clip(&address.to_text())),
         Address::Service(text) | Address::Text(text) => {
             Some(text.clone()).filter(|it| !it.as_str().is_empty())
         }

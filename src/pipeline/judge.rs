@@ -47,7 +47,8 @@ pub(super) fn judge_all<M: Remember>(
     memory: &M,
     units: &[Unit<'_>],
 ) -> (Vec<JudgedUnit>, Overlay) {
-    let mut state = State::over(memory);
+    let events = units.iter().map(|unit| unit.events.len()).sum();
+    let mut state = State::over_with_room(memory, events);
     let mut judged: Vec<JudgedUnit> = Vec::with_capacity(units.len());
     for unit in units {
         let (lost, more_lost) = (unit.lost.to_vec(), unit.more_lost);

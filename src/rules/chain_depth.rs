@@ -3,6 +3,7 @@
 use super::{Case, Finding, Ground, Rule, evidence, json};
 use crate::baseline::Dimension;
 use crate::lineage::Lineage;
+use crate::profile;
 use crate::severity::Severity;
 use crate::surprise::UNUSUAL;
 use crate::text::{inline, plural};
@@ -65,11 +66,17 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 /// Longer than any chain that has ended in this role, where a new length is unusual.
 fn unusual(case: &Case<'_>, lineage: &Lineage) -> Option<(Severity, String)> {
     let role = case.role?;
+    // What most calls come to: no deeper than ever.
+    if role.has_seen(Dimension::Depth, &profile::depth(lineage.depth)) {
+        return None;
+    }
     let tables = role.iter().filter_map(|(_, habits)| habits.table(Dimension::Depth));
     let seen = tables.flat_map(|table| table.iter()).filter_map(|(depth, _)| depth.parse().ok());
     let deepest: u32 = seen.max()?;
-    let bits = role.turnover_of_all(Dimension::Depth).bits_of_new();
-    if lineage.depth <= deepest || bits < UNUSUAL {
+    if lineage.depth <= deepest {
+        return None;
+    }
+    if role.turnover_of_all(Dimension::Depth).bits_of_new() < UNUSUAL {
         return None;
     }
     let sum = case.surprise.and_then(|surprise| case.severity_of_sum(surprise));

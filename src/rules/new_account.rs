@@ -40,9 +40,9 @@ fn check(case: &Case<'_>) -> Option<Finding> {
 fn through_an_opened_door(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
     let account = it.call.principal.account?;
     let is_outside = it.call.principal.class(it.role_account()) == CallerClass::ExternalAccount;
+    let weakening = case.entry?.weakening.as_ref()?;
     let value = account.to_string();
     let is_new = case.role.is_none_or(|role| !role.has_seen(Dimension::Account, &value));
-    let weakening = case.entry?.weakening.as_ref()?;
     if !is_outside || !is_new || case.entry?.is_by_the_opening == Some(false) {
         return None;
     }

@@ -71,7 +71,7 @@ fn against_habit(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
     }
     let value = profile::external_id(it)?;
     let habits = case.habits(it)?;
-    if habits.seen(Dimension::ExternalId, &value).is_some() {
+    if habits.has_seen(Dimension::ExternalId, value) {
         return None;
     }
     let account = it.call.principal.account?;
@@ -95,7 +95,7 @@ fn against_habit(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
 fn shared(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
     let ExternalIdUse::Given(id) = it.external_id else { return None };
     let (habits, account) = (case.habits(it)?, it.call.principal.account?);
-    let is_known = habits.seen(Dimension::ExternalId, &profile::external_id(it)?).is_some();
+    let is_known = habits.has_seen(Dimension::ExternalId, profile::external_id(it)?);
     let is_declared = case.expected.principals.is_some_and(|expected| {
         Comparison::with_any(expected, &it.call.principal) == Comparison::Matches
     });

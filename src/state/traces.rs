@@ -1,7 +1,6 @@
 //! What is remembered for following sessions: which were issued, which calls wait for the record
 //! of theirs, and where people were.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -10,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::Assumption;
 use crate::finding::Finding;
 use crate::lineage::{
-    CallId, CredentialKey, Found, LATENESS, Lineage, Perishable, Place, SKEW, Session, Shelf,
+    CallId, CredentialKey, Found, GRACE, Lineage, Perishable, Place, Session, Shelf,
 };
 use crate::map::Set;
 use crate::surprise::Surprise;
@@ -37,7 +36,7 @@ pub struct Waiter {
 
 impl Perishable for Waiter {
     fn until(&self) -> Timestamp {
-        self.call.call.time + LATENESS + SKEW
+        self.call.call.time + GRACE
     }
 
     fn keys(&self) -> &[CredentialKey] {
@@ -159,7 +158,9 @@ impl<V> Default for Layer<V> {
 
 impl<V: Perishable> Layer<V> {
     fn put(&mut self, id: CallId, value: Arc<V>) {
-        self.removed.remove(&id);
+        if !self.removed.is_empty() {
+            self.removed.remove(&id);
+        }
         self.put.put(id, value);
     }
 
@@ -177,8 +178,12 @@ impl<V: Perishable> Layer<V> {
         now.is_none_or(|now| value.until() >= now).then(|| Arc::clone(value))
     }
 
-    fn under(&self, under: &Shelf<V>, key: &CredentialKey) -> BTreeSet<CallId> {
-        self.put.under(key).iter().chain(under.under(key)).copied().collect()
+    /// The calls found under a key, in order.
+    fn under(&self, under: &Shelf<V>, key: &CredentialKey) -> Vec<CallId> {
+        let mut ids = [self.put.under(key), under.under(key)].concat();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
     }
 
     fn into(self, shelf: &mut Shelf<V>) {
@@ -211,6 +216,16 @@ impl TraceChanges {
     #[must_use]
     pub fn told(&self) -> Vec<(CallId, Arc<Place>)> {
         self.places.put.sorted()
+    }
+
+    /// Makes room for the sessions that so many calls open.
+    pub(super) fn reserve(&mut self, room: usize) {
+        self.sessions.put.reserve(room);
+    }
+
+    /// The calls that the batch has put to wait under a key.
+    pub(super) fn waiting_under(&self, key: &CredentialKey) -> &[CallId] {
+        self.waiting.put.under(key)
     }
 
     pub(super) fn reach(&mut self, time: Timestamp) {
@@ -267,9 +282,5 @@ impl View<'_> {
 
     pub(super) fn waiter(&self, id: &CallId) -> Option<Arc<Waiter>> {
         self.changes.waiting.get(&self.memory.waiting, id, self.now)
-    }
-
-    pub(super) fn waiting(&self, key: &CredentialKey) -> BTreeSet<CallId> {
-        self.changes.waiting.under(&self.memory.waiting, key)
     }
 }

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Colleagues, Known, Part, Sign, SignKind, Surprise};
-use crate::baseline::{Caller, Dimension, Habits, Turnover};
+use crate::baseline::{Caller, Dimension, Habits, Table, Turnover};
 use crate::config::Ingredient;
 use crate::event::{Assumption, CallerClass, Credential, PrincipalKind};
 use crate::id::{Address, RoleArn};
@@ -70,12 +70,12 @@ impl Weighing<'_> {
     /// looks at it.
     fn account(&mut self) {
         let role = self.known.role;
-        let Some(account) = self.it.call.principal.account else { return };
-        let value = account.to_string();
+        let Some(account) = self.it.call.principal.account_text() else { return };
         let dimension = Dimension::Account;
-        if role.has_seen(dimension, &value) || self.known.named >= Some(Named::ByAccount) {
+        if role.has_seen(dimension, account) || self.known.named >= Some(Named::ByAccount) {
             return;
         }
+        let value = account.as_ref().to_owned();
         let turnover = role.turnover_of_all(dimension);
         let calls = role.calls_of_all(dimension);
         let of_role = turnover.bits_of_new();
@@ -134,13 +134,13 @@ impl Weighing<'_> {
     /// Whether it is the caller's work to take roles of this name: a third of its roles are, in
     /// other accounts.
     fn has_the_same_elsewhere(&self, caller: Option<&Caller>) -> bool {
-        let name = |arn: &str| Some(arn.parse::<RoleArn>().ok()?.common_name().to_owned());
-        let own = name(self.arn);
         let table = caller.and_then(|it| it.habits().table(Dimension::Role));
-        let roles = table.into_iter().flat_map(|it| it.iter());
-        let (all, same) = roles.fold((0, 0), |(all, same), (role, _)| {
-            (all + 1, same + usize::from(name(role) == own))
-        });
+        let Some(roles) = table.map(Table::iter) else { return false };
+        let own = self.it.role().map(RoleArn::common_name);
+        let is_same =
+            |arn: &str| arn.parse().is_ok_and(|it: RoleArn| Some(it.common_name()) == own);
+        let (all, same) = roles
+            .fold((0, 0), |(all, same), (role, _)| (all + 1, same + usize::from(is_same(role))));
         same > 0 && 3 * same >= all
     }
 
@@ -359,15 +359,14 @@ impl Weighing<'_> {
     /// for the first time it is something that it does not look like the ones before.
     fn soft(&mut self, is_new_pair: bool) {
         const MOST: f64 = 5.0;
-        let values = profile::of_names(self.it);
-        let Turnover { value_days: days, values: newcomers, .. } =
-            self.known.role.turnover_of_all(Dimension::Principal);
-        for (dimension, value) in values {
+        for (dimension, value) in profile::of_names(self.it) {
             let table = self.known.role.habits(self.class).and_then(|it| it.table(dimension));
             if table.is_some_and(|it| it.get(&value).is_some()) {
                 continue;
             }
             let turnover = table.map_or_else(Turnover::default, |it| it.turnover());
+            let Turnover { value_days: days, values: newcomers, .. } =
+                self.known.role.turnover_of_all(Dimension::Principal);
             let of_role = turnover.bits_of_new();
             let of_caller = bits(self.caller(), dimension, &value);
             let is_strange = is_new_pair && !self.is_person && days > 2;
@@ -383,7 +382,7 @@ impl Weighing<'_> {
                 None => of_role.min(most),
             };
             let calls = table.map_or(0, |it| it.calls());
-            let value = value.as_ref().to_owned();
+            let value = String::from(&*value);
             self.push(Part { dimension, value, of_role, of_caller, turnover, calls, bits });
         }
     }
@@ -395,8 +394,11 @@ impl Weighing<'_> {
             return;
         };
         let role = self.known.role;
+        if role.has_seen(dimension, &value) {
+            return;
+        }
         let of_role = role.turnover_of_all(dimension).bits_of_new();
-        if role.has_seen(dimension, &value) || of_role < STEADY {
+        if of_role < STEADY {
             return;
         }
         // A repository that begins to build branches is news; one that builds them all the time,

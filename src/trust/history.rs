@@ -32,8 +32,12 @@ impl RoleKey {
     /// The key of a role.
     #[must_use]
     pub fn new(account: AccountId, name: &str) -> Self {
-        let mut text = String::with_capacity("111122223333/".len() + name.len());
-        account.push_to(&mut text);
+        Self::of_digits(&account.to_text(), name)
+    }
+
+    fn of_digits(account: &str, name: &str) -> Self {
+        let mut text = String::with_capacity(account.len() + 1 + name.len());
+        text.push_str(account);
         text.push('/');
         if name.is_ascii() {
             text.push_str(name);
@@ -47,13 +51,14 @@ impl RoleKey {
     /// The key of a role by its ARN.
     #[must_use]
     pub fn of(arn: &RoleArn) -> Option<Self> {
-        Some(Self::new(arn.account()?, arn.name()))
+        Some(Self::of_digits(arn.account_digits()?, arn.name()))
     }
 
     /// The key of the role that was asked for.
     #[must_use]
     pub fn of_assumption(it: &Assumption) -> Option<Self> {
-        let made = it.made.role_key.get_or(|| Some(Self::of(it.role()?)?.0));
+        let key = || Some(Self::of(it.role()?)?.0);
+        let made = it.made.role_key.get_or(key);
         made.clone().map(Self)
     }
 
