@@ -114,8 +114,10 @@ fn of_assumption(
         let key = FoldKey::of(["moved", &account.to_string(), block.as_str()]);
         stories.push(Story { kind: StoryKind::Moved, with: profile::workloads(), key, severity });
     }
-    let name = if is_of_place { "" } else { role.common_name() };
-    let key = FoldKey::of(["story", name].into_iter().chain(telling.parts()));
+    let key = match is_of_place {
+        true => FoldKey::of(["story", "", block.as_str()].into_iter().chain(telling.story())),
+        false => FoldKey::of(["story", role.common_name()].into_iter().chain(telling.parts())),
+    };
     stories.push(Story { kind: StoryKind::Same, with: caller, key, severity });
     stories
 }
@@ -135,12 +137,19 @@ fn of_opening(it: &TrustChange, findings: &[Finding], severity: Severity) -> Opt
 struct Telling {
     principal: PrincipalKey,
     origin: Option<PrincipalKey>,
+    /// Where it tells one attacker from another; empty where it does not.
+    network: String,
     rest: Vec<String>,
     rules: Vec<String>,
 }
 
 impl Telling {
     fn parts(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.network.as_str()).chain(self.story())
+    }
+
+    /// The same without the network: whether that tells one kind from another depends on the role.
+    fn story(&self) -> impl Iterator<Item = &str> {
         let who = [self.principal.as_str(), self.origin.as_ref().map_or("", PrincipalKey::as_str)];
         who.into_iter().chain(self.rest()).chain(self.rules.iter().map(String::as_str))
     }
@@ -181,14 +190,13 @@ fn telling(state: &State<'_>, event: &Event, findings: &[Finding]) -> Telling {
     };
     let granted = if call.granted() { "granted" } else { "refused" };
     let rest = vec![
-        network,
         external_id,
         borrowed.unwrap_or_default().to_owned(),
         call.name.to_owned(),
         granted.to_owned(),
         opened(event, findings),
     ];
-    Telling { principal, origin, rest, rules }
+    Telling { principal, origin, network, rest, rules }
 }
 
 /// The role whose trust was changed, and what was found: another role, or another door, is

@@ -400,6 +400,27 @@ fn what_is_new_about_a_person_is_told_once_in_three_days() {
     assert_eq!(take("ALICE", MONTH + 73, &role("CAdmin")), Some(Severity::Medium));
 }
 
+/// Whether a network tells one kind of alert from another depends on the role. A key that is where
+/// it never was is one story all the same.
+#[test]
+fn a_place_is_told_of_once_whatever_the_networks_of_the_roles() {
+    let mut memory = WorkingSet::default();
+    let [busy, quiet] = ["Busy", "Quiet"].map(|it| format!("arn:aws:iam::111122223333:role/{it}"));
+    let mut n = 0;
+    let mut take = |name: &str, hour, role: &str, address: &str| {
+        n += 1;
+        severity_of(&watch(&mut memory, &taken(n, hour, &user(name), role, address)))
+    };
+    for day in 0..30 {
+        for role in [&busy, &quiet] {
+            take("ALICE", 24 * day, role, HOME);
+        }
+        take("BOB", 24 * day, &busy, &format!("203.{day}.113.5"));
+    }
+    assert_eq!(take("ALICE", 24 * 29 + 2, &busy, AWAY), Some(Severity::Medium));
+    assert_eq!(take("ALICE", 24 * 29 + 3, &quiet, AWAY), Some(Severity::Low));
+}
+
 #[test]
 fn one_stranger_whom_a_pipeline_lets_into_many_roles_is_told_of_once() {
     let mut memory = WorkingSet::default();
