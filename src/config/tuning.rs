@@ -13,7 +13,8 @@ pub struct Tuning {
     /// Surprise, in bits, from which a machine's call alerts: services, workloads and other
     /// accounts, which call more often and change less. Default 8.
     pub machine_threshold_bits: f64,
-    /// Surprise, in bits, from which an alert is high. Default 14.
+    /// Surprise, in bits, from which an alert is high: of a person's call only if more speaks of it
+    /// than that it is new. Default 14.
     pub high_threshold_bits: f64,
     /// Days without use after which a role is dormant. Default 30.
     pub dormant_days: u32,
