@@ -162,6 +162,13 @@ mod tests {
         with(call(), &changes)
     }
 
+    fn by_machine(name: &str, role: &str) -> Value {
+        let arn = format!("arn:aws:iam::111122223333:role/{role}");
+        let changes =
+            [("/userIdentity", session(name, "run")), ("/requestParameters/roleArn", json!(arn))];
+        with(call(), &changes)
+    }
+
     const ALICE: &str = "[[role]]\nmatch = '*:role/Target'\n\
                          principals = ['arn:aws:iam::111122223333:user/alice']";
 
@@ -190,17 +197,11 @@ mod tests {
 
     #[test]
     fn years_of_the_same_make_nothing_new_urgent_by_itself() {
-        let by = |machine: &str, role: &str| {
-            let arn = format!("arn:aws:iam::111122223333:role/{role}");
-            let changes = [
-                ("/userIdentity", session(machine, "run")),
-                ("/requestParameters/roleArn", json!(arn)),
-            ];
-            with(call(), &changes)
-        };
         let after_a_year = |toml| {
-            let scene = Scene::declaring(toml).daily(400, &by("other", "Other"));
-            scene.daily(400, &by("ci", "Target")).then(RULE.id, &by("other", "Target"))
+            let scene = Scene::declaring(toml).daily(400, &by_machine("other", "Other"));
+            scene
+                .daily(400, &by_machine("ci", "Target"))
+                .then(RULE.id, &by_machine("other", "Target"))
         };
         assert_eq!(after_a_year(""), Some(Severity::Medium));
         assert_eq!(after_a_year("[tuning]\nwithout = ['caps']"), Some(Severity::High));
@@ -208,17 +209,12 @@ mod tests {
 
     #[test]
     fn a_pause_of_releases_makes_no_other_pipeline_worse() {
-        let by = |pipeline: &str, role: &str| {
-            let arn = format!("arn:aws:iam::111122223333:role/{role}");
-            let changes = [
-                ("/userIdentity", session(pipeline, "run")),
-                ("/requestParameters/roleArn", json!(arn)),
-            ];
-            with(call(), &changes)
+        let scene = || {
+            Scene::default()
+                .daily(30, &by_machine("other-ci", "Other"))
+                .daily(30, &by_machine("ci", "Target"))
         };
-        let scene =
-            || Scene::default().daily(30, &by("other-ci", "Other")).daily(30, &by("ci", "Target"));
-        let other = by("other-ci", "Target");
+        let other = by_machine("other-ci", "Target");
         assert_eq!(scene().then(RULE.id, &other), Some(Severity::Medium));
         assert_eq!(scene().quiet(25).then(RULE.id, &other), Some(Severity::Medium));
     }
