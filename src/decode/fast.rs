@@ -40,6 +40,8 @@
 //! A record that is not ours and not JSON inside, in spite of its checksum, is counted as other
 //! and not as undecodable. CloudTrail would have to write such a one.
 
+use fearless_simd::{Level, Simd, dispatch};
+
 use super::envelope::{MAX_DEPTH, Walk};
 use super::resync::Elements;
 use super::{Place, Reading};
@@ -153,13 +155,19 @@ impl Walk<'_> {
     }
 
     fn pass<S: Shape>(&mut self, bytes: &[u8], from: usize) -> usize {
+        if from < self.ahead.0 {
+            return from;
+        }
+        dispatch!(Level::new(), simd => self.pass_with::<_, S>(simd, bytes, from))
+    }
+
+    #[inline(always)]
+    fn pass_with<V: Simd, S: Shape>(&mut self, simd: V, bytes: &[u8], from: usize) -> usize {
         let mut at = from;
-        let Some(start) = record_start::<S>(bytes, at).filter(|_| at >= self.ahead.0) else {
-            return at;
-        };
-        let mut hits = Hits::new(bytes, start + 1);
-        while let Some(start) = record_start::<S>(bytes, at) {
-            let Some(passed) = passed::<S>(&mut hits, start) else {
+        let Some(start) = record_start::<V, S>(simd, bytes, at) else { return at };
+        let mut hits = Hits::new(simd, bytes, start + 1);
+        while let Some(start) = record_start::<V, S>(simd, bytes, at) {
+            let Some(passed) = passed::<V, S>(&mut hits, start) else {
                 self.ahead = Ahead(hits.marks.seen());
                 return at;
             };
@@ -175,6 +183,7 @@ impl Walk<'_> {
     }
 
     /// Reads a record with a name of ours, or one of which it is not sure where it ends.
+    #[inline(never)]
     fn read<S: Shape>(&mut self, passed: &Passed<'_>, start: usize) -> Option<()> {
         let next = self.place(start - usize::from(S::IS_TEXT));
         let place = Place { record: next.record + 1, ..next };
@@ -204,14 +213,15 @@ impl Walk<'_> {
 }
 
 /// Where the record of the element at `at` begins.
-fn record_start<S: Shape>(bytes: &[u8], at: usize) -> Option<usize> {
+#[inline(always)]
+fn record_start<V: Simd, S: Shape>(simd: V, bytes: &[u8], at: usize) -> Option<usize> {
     let element = bytes.get(at..)?;
     let record = match S::IS_TEXT {
         false => element,
         true => {
             let rest = element.strip_prefix(b"{\"id\":\"")?;
             // An id, in which nothing is escaped.
-            let (_, rest) = rest.split_at_checked(ends_of_strings(rest).next()?)?;
+            let (_, rest) = rest.split_at_checked(ends_of_strings(simd, rest).next()?)?;
             let rest = rest.strip_prefix(b"\",\"timestamp\":")?;
             behind(rest, u8::is_ascii_digit).strip_prefix(b",\"message\":\"")?
         }
@@ -219,8 +229,9 @@ fn record_start<S: Shape>(bytes: &[u8], at: usize) -> Option<usize> {
     record.starts_with(S::HEAD).then_some(bytes.len() - record.len())
 }
 
-fn ends_of_strings(bytes: &[u8]) -> Marks<'_, EndsOfStrings> {
-    Marks::new(bytes, 0)
+#[inline(always)]
+fn ends_of_strings<V: Simd>(simd: V, bytes: &[u8]) -> Marks<'_, V, EndsOfStrings> {
+    Marks::new(simd, bytes, 0)
 }
 
 /// What follows the first bytes that are such.
@@ -230,9 +241,10 @@ fn behind(bytes: &[u8], is_such: impl Fn(&u8) -> bool) -> &[u8] {
 }
 
 /// The places that are looked at: every brace, and every `N`, of which few are no name's.
-struct Hits<'a> {
+struct Hits<'a, V> {
+    simd: V,
     bytes: &'a [u8],
-    marks: Marks<'a, BracesAndN>,
+    marks: Marks<'a, V, BracesAndN>,
 }
 
 /// What stands at such a place.
@@ -249,9 +261,10 @@ enum Hit {
     Text,
 }
 
-impl<'a> Hits<'a> {
-    fn new(bytes: &'a [u8], from: usize) -> Self {
-        Self { bytes, marks: Marks::new(bytes, from) }
+impl<'a, V: Simd> Hits<'a, V> {
+    #[inline(always)]
+    fn new(simd: V, bytes: &'a [u8], from: usize) -> Self {
+        Self { simd, bytes, marks: Marks::new(simd, bytes, from) }
     }
 
     #[inline(always)]
@@ -302,12 +315,13 @@ fn no_member<S: Shape>(before: u8, behind: u8, at: usize) -> Hit {
 
 /// The record that begins at `start`, if all holds that has to (see the module) for passing over
 /// it. `hits` are those from its beginning on, and afterwards those behind it.
-fn passed<'a, S: Shape>(hits: &mut Hits<'a>, start: usize) -> Option<Passed<'a>> {
-    let text = own_name::<S>(hits)?;
-    let end = record_end::<S>(hits)?;
+#[inline(always)]
+fn passed<'a, V: Simd, S: Shape>(hits: &mut Hits<'a, V>, start: usize) -> Option<Passed<'a>> {
+    let text = own_name::<V, S>(hits)?;
+    let end = record_end::<V, S>(hits)?;
     Some(Passed {
         span: hits.bytes.get(start..end.record)?,
-        name: name_of(hits.bytes.get(text..end.record)?, S::QUOTE)?,
+        name: name_of(hits.simd, hits.bytes.get(text..end.record)?, S::QUOTE)?,
         name_at: text - start,
         next: end.next,
         is_last: end.is_last,
@@ -315,7 +329,8 @@ fn passed<'a, S: Shape>(hits: &mut Hits<'a>, start: usize) -> Option<Passed<'a>>
 }
 
 /// The name of the record that begins with these hits, if the first that comes is its own.
-fn own_name<S: Shape>(hits: &mut Hits<'_>) -> Option<usize> {
+#[inline(always)]
+fn own_name<V: Simd, S: Shape>(hits: &mut Hits<'_, V>) -> Option<usize> {
     let mut open = 1_usize;
     loop {
         match hits.next::<S>()? {
@@ -338,7 +353,8 @@ struct End {
 
 /// Where the record ends whose name was the last hit, if no other name and no other element of its
 /// array began before that.
-fn record_end<S: Shape>(hits: &mut Hits<'_>) -> Option<End> {
+#[inline(always)]
+fn record_end<V: Simd, S: Shape>(hits: &mut Hits<'_, V>) -> Option<End> {
     let bytes = hits.bytes;
     // Arrays that begin with an object. As long as one is open, anything may begin in it.
     let mut open = 0_usize;
@@ -398,16 +414,17 @@ fn last_end<S: Shape>(bytes: &[u8]) -> Option<End> {
 
 /// The name that begins here, if nothing in it is escaped; of one that begins like none of ours
 /// the beginning.
-fn name_of<'a>(bytes: &'a [u8], quote: &[u8]) -> Option<&'a [u8]> {
+#[inline(always)]
+fn name_of<'a, V: Simd>(simd: V, bytes: &'a [u8], quote: &[u8]) -> Option<&'a [u8]> {
     match bytes.first_chunk() {
         Some(head) if !cloudtrail::may_begin_ours(head) => Some(head),
-        _ => plain_text(bytes, quote),
+        _ => plain_text(simd, bytes, quote),
     }
 }
 
 /// The text up to the quote, if nothing in it is escaped.
-fn plain_text<'a>(bytes: &'a [u8], quote: &[u8]) -> Option<&'a [u8]> {
-    let (text, rest) = bytes.split_at_checked(ends_of_strings(bytes).next()?)?;
+fn plain_text<'a, V: Simd>(simd: V, bytes: &'a [u8], quote: &[u8]) -> Option<&'a [u8]> {
+    let (text, rest) = bytes.split_at_checked(ends_of_strings(simd, bytes).next()?)?;
     rest.starts_with(quote).then_some(text)
 }
 
@@ -441,13 +458,23 @@ fn closes(bytes: &[u8], at: usize) -> Option<bool> {
 
 /// What a JSON string says, written to `room`, and where what stands at `mark` is there.
 fn unescape<'a>(string: &[u8], mark: usize, room: &'a mut Vec<u8>) -> Option<(&'a [u8], usize)> {
+    dispatch!(Level::new(), simd => unescape_with(simd, string, mark, room))
+}
+
+#[inline(always)]
+fn unescape_with<'a, V: Simd>(
+    simd: V,
+    string: &[u8],
+    mark: usize,
+    room: &'a mut Vec<u8>,
+) -> Option<(&'a [u8], usize)> {
     // Nothing gets longer. What is in the room already is written over, so that nothing is made
     // to be written to.
     if room.len() < string.len() {
         room.resize(string.len().next_power_of_two(), 0);
     }
     let (mut from, mut to, mut marked) = (0, 0, None);
-    let mut ends = ends_of_strings(string);
+    let mut ends = ends_of_strings(simd, string);
     loop {
         // What was escaped is no end.
         let at = ends.find(|it| *it >= from).unwrap_or(string.len());

@@ -9,6 +9,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use fearless_simd::{Level, Simd, dispatch};
+
 use super::Kind;
 use super::marks::{EndsOfStrings, Marks};
 
@@ -131,12 +133,13 @@ impl Tape {
         self.open.clear();
         self.keys = Keys::default();
         u32::try_from(text.len()).ok()?;
-        self.values(text.as_bytes())?;
+        dispatch!(Level::new(), simd => self.values(simd, text.as_bytes()))?;
         Some(Record { tape: self, text })
     }
 
-    fn values(&mut self, bytes: &[u8]) -> Option<()> {
-        let mut ends = Marks::new(bytes, 0);
+    #[inline(always)]
+    fn values<V: Simd>(&mut self, simd: V, bytes: &[u8]) -> Option<()> {
+        let mut ends = Marks::new(simd, bytes, 0);
         let mut at = 0;
         // Whether what stands next stands in an object, and so begins with a key.
         let mut in_object = false;
@@ -175,7 +178,7 @@ impl Tape {
 
     /// A key and its colon.
     #[inline(always)]
-    fn key(&mut self, bytes: &[u8], ends: &mut Ends<'_>, at: usize) -> Option<usize> {
+    fn key<V: Simd>(&mut self, bytes: &[u8], ends: &mut Ends<'_, V>, at: usize) -> Option<usize> {
         if bytes.get(at) != Some(&b'"') {
             return None;
         }
@@ -253,7 +256,12 @@ impl Tape {
     }
 
     #[inline(always)]
-    fn string(&mut self, bytes: &[u8], ends: &mut Ends<'_>, at: usize) -> Option<usize> {
+    fn string<V: Simd>(
+        &mut self,
+        bytes: &[u8],
+        ends: &mut Ends<'_, V>,
+        at: usize,
+    ) -> Option<usize> {
         // Outside of strings there is no mark but the quotes that begin them.
         let start = ends.next().filter(|quote| *quote == at)? + 1;
         let end = ends.next()?;
@@ -268,7 +276,7 @@ impl Tape {
 
 /// The end of a string in which something is escaped, or may not stand, first at `at`.
 #[cold]
-fn end_of_escaped(bytes: &[u8], ends: &mut Ends<'_>, mut at: usize) -> Option<usize> {
+fn end_of_escaped<V: Simd>(bytes: &[u8], ends: &mut Ends<'_, V>, mut at: usize) -> Option<usize> {
     loop {
         let from = match bytes.get(at)? {
             b'"' => return Some(at),
@@ -287,7 +295,7 @@ fn mark_of_escaped(quoted: &[u8]) -> Option<u32> {
 }
 
 /// Where the strings of a text may end.
-type Ends<'a> = Marks<'a, EndsOfStrings>;
+type Ends<'a, V> = Marks<'a, V, EndsOfStrings>;
 
 /// Positions fit, for no longer text is taken.
 #[allow(clippy::cast_possible_truncation, reason = "the length of the text was looked at")]

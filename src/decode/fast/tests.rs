@@ -6,11 +6,15 @@ use super::*;
 
 /// How many records in a row are passed over, and what is left behind them.
 fn run<'a, S: Shape>(text: &'a str, first: &str) -> (usize, &'a str) {
+    dispatch!(Level::new(), simd => run_with::<_, S>(simd, text, first))
+}
+
+fn run_with<'a, V: Simd, S: Shape>(simd: V, text: &'a str, first: &str) -> (usize, &'a str) {
     let bytes = text.as_bytes();
     let first = memchr::memmem::find(bytes, first.as_bytes()).unwrap_or_default();
-    let (mut at, mut count, mut hits) = (first, 0, Hits::new(bytes, first + 1));
-    while let Some(start) = record_start::<S>(bytes, at)
-        && let Some(passed) = passed::<S>(&mut hits, start)
+    let (mut at, mut count, mut hits) = (first, 0, Hits::new(simd, bytes, first + 1));
+    while let Some(start) = record_start::<_, S>(simd, bytes, at)
+        && let Some(passed) = passed::<_, S>(&mut hits, start)
     {
         (at, count) = (passed.next, count + 1);
     }
@@ -51,7 +55,10 @@ fn brackets_are_told_from_those_in_strings_or_nothing_is() {
     ] {
         let bytes = format!(r#"{text}}},{{"eventVersion":"1"#);
         let bytes = bytes.as_bytes();
-        let found = record_end::<InArray>(&mut Hits::new(bytes, 0)).map(|end| end.record);
+        let end = dispatch!(Level::new(), simd => {
+            record_end::<_, InArray>(&mut Hits::new(simd, bytes, 0))
+        });
+        let found = end.map(|end| end.record);
         assert_eq!(found, is_inside.then_some(text.len() + 1), "{text}");
     }
 }
