@@ -7,7 +7,7 @@ use crate::json::{Json, Kind};
 
 /// `AssumeRole`.
 pub(super) fn assume_role(call: Call, record: Json<'_>) -> Result<Event, ReadError> {
-    let external_id = external_id(field::at(record, &["requestParameters"]));
+    let external_id = external_id(field::at(record, ["requestParameters"]));
     of_role(call, record, external_id)
 }
 
@@ -18,9 +18,9 @@ pub(super) fn with_identity_provider(call: Call, record: Json<'_>) -> Result<Eve
 
 /// `AssumeRoot`, which names an account and the task that root's session is limited to.
 pub(super) fn assume_root(call: Call, record: Json<'_>) -> Result<Event, ReadError> {
-    let request = field::at(record, &["requestParameters"]);
+    let request = field::at(record, ["requestParameters"]);
     let principal = field::str(request, "targetPrincipal");
-    let task = field::at(request, &["taskPolicyArn"]);
+    let task = field::at(request, ["taskPolicyArn"]);
     let target = Target::Root {
         account: principal.as_deref().and_then(account_of_root),
         task_policy: field::text(task, "arn").or_else(|| field::text(request, "taskPolicyArn")),
@@ -54,7 +54,7 @@ fn account_of_root(principal: &str) -> Option<AccountId> {
 
 /// The role's ARN: from the request, else from the resources, else from the text of the denial.
 fn role_arn(record: Json<'_>) -> Option<RoleArn> {
-    field::parsed(field::at(record, &["requestParameters"]), "roleArn")
+    field::parsed(field::at(record, ["requestParameters"]), "roleArn")
         .or_else(|| role_of_resources(record))
         .or_else(|| role_of_denial(&field::str(record, "errorMessage")?))
 }
@@ -79,7 +79,7 @@ fn role_of_denial(message: &str) -> Option<RoleArn> {
 }
 
 fn assumed_role_id(record: Json<'_>) -> Option<crate::id::UniqueId> {
-    let user = field::at(record, &["responseElements", "assumedRoleUser"]);
+    let user = field::at(record, ["responseElements", "assumedRoleUser"]);
     field::str(user, "assumedRoleId")?.split(':').next()?.parse().ok()
 }
 
@@ -97,8 +97,8 @@ fn external_id(request: Json<'_>) -> ExternalIdUse {
 }
 
 fn session(record: Json<'_>) -> Session {
-    let request = field::at(record, &["requestParameters"]);
-    let credentials = field::at(record, &["responseElements", "credentials"]);
+    let request = field::at(record, ["requestParameters"]);
+    let credentials = field::at(record, ["responseElements", "credentials"]);
     Session {
         name: field::text(request, "roleSessionName"),
         access_key_id: field::parsed(credentials, "accessKeyId"),

@@ -35,10 +35,15 @@ pub(super) fn parsed<T: FromStr>(value: Json<'_>, name: &str) -> Option<T> {
     }
 }
 
-/// A nested value, or null.
+/// A nested value, or null. The path is an array, so that its names are known where it is asked
+/// for, and with them their marks.
 #[inline(always)]
-pub(super) fn at<'a>(value: Json<'a>, path: &[&str]) -> Json<'a> {
-    path.iter().fold(value, |inner, name| inner.get(name))
+pub(super) fn at<'a, const N: usize>(value: Json<'a>, path: [&str; N]) -> Json<'a> {
+    let mut inner = value;
+    for name in path {
+        inner = inner.get(name);
+    }
+    inner
 }
 
 /// `true`, `"true"`, `"True"`; `false` likewise.

@@ -8,14 +8,14 @@ use crate::text::Text;
 
 /// Reads the caller. A record that names nobody has a principal of unknown kind.
 pub(super) fn principal(record: Json<'_>) -> Principal {
-    let identity = field::at(record, &["userIdentity"]);
+    let identity = field::at(record, ["userIdentity"]);
     let kind = kind(identity);
     let principal_id = field::str(identity, "principalId").unwrap_or_default();
     let (id, session) = match principal_id.split_once(':') {
         Some((id, session)) => (id, Some(session)),
         None => (&*principal_id, None),
     };
-    let issuer = field::at(identity, &["sessionContext", "sessionIssuer"]);
+    let issuer = field::at(identity, ["sessionContext", "sessionIssuer"]);
     let from_role = matches!(kind, PrincipalKind::Role | PrincipalKind::AwsAccount);
     Principal {
         kind,
@@ -74,7 +74,7 @@ fn name(kind: PrincipalKind, identity: Json<'_>, issuer: Json<'_>) -> Option<Tex
             user_name().or_else(|| field::text(identity, "principalId"))
         }
         PrincipalKind::IdentityCenter => {
-            field::text(field::at(identity, &["onBehalfOf"]), "userId").or_else(user_name)
+            field::text(field::at(identity, ["onBehalfOf"]), "userId").or_else(user_name)
         }
         PrincipalKind::AwsAccount | PrincipalKind::Root | PrincipalKind::Unknown => user_name(),
     }
@@ -82,7 +82,7 @@ fn name(kind: PrincipalKind, identity: Json<'_>, issuer: Json<'_>) -> Option<Tex
 
 fn credential(identity: Json<'_>) -> Credential {
     let key = field::str(identity, "accessKeyId").and_then(|it| it.parse::<AccessKeyId>().ok());
-    let attributes = field::at(identity, &["sessionContext", "attributes"]);
+    let attributes = field::at(identity, ["sessionContext", "attributes"]);
     let created =
         field::str(attributes, "creationDate").and_then(|it| super::time::event_time(&it));
     match key {
@@ -99,10 +99,10 @@ fn credential(identity: Json<'_>) -> Credential {
 /// long-term key has no session context at all; there absence is certain, unless the granted
 /// request itself carried a device's serial number.
 pub(super) fn mfa(record: Json<'_>, principal: &Principal) -> Mfa {
-    let identity = field::at(record, &["userIdentity"]);
-    let context = field::at(identity, &["sessionContext", "attributes"]);
+    let identity = field::at(record, ["userIdentity"]);
+    let context = field::at(identity, ["sessionContext", "attributes"]);
     let claimed = field::bool(context, "mfaAuthenticated");
-    let request = field::at(record, &["requestParameters"]);
+    let request = field::at(record, ["requestParameters"]);
     let serial = field::str(request, "serialNumber");
     let granted = super::outcome(record) == crate::event::Outcome::Granted;
     match principal.kind {

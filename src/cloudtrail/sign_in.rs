@@ -9,8 +9,8 @@ use crate::text::Text;
 
 /// `ConsoleLogin`, which tells of MFA and of failure in places of its own.
 pub(super) fn console_login(mut call: Call, record: Json<'_>) -> Result<Event, ReadError> {
-    let additional = field::at(record, &["additionalEventData"]);
-    let answer = field::at(record, &["responseElements"]);
+    let additional = field::at(record, ["additionalEventData"]);
+    let answer = field::at(record, ["responseElements"]);
     call.mfa = match (call.principal.kind, field::str(additional, "MFAUsed").as_deref()) {
         (_, Some("Yes")) => Mfa::Present,
         (PrincipalKind::Root | PrincipalKind::IamUser, Some("No")) => Mfa::Absent,
@@ -24,7 +24,7 @@ pub(super) fn console_login(mut call: Call, record: Json<'_>) -> Result<Event, R
 
 /// `SwitchRole` in the console, from the role's account.
 pub(super) fn switch_role(call: Call, record: Json<'_>) -> Result<Event, ReadError> {
-    let additional = field::at(record, &["additionalEventData"]);
+    let additional = field::at(record, ["additionalEventData"]);
     let from = field::text(additional, "SwitchFrom");
     Ok(sign_in(call, SignInKind::SwitchRole { from }))
 }
@@ -36,7 +36,7 @@ pub(super) fn session_token(call: Call, _: Json<'_>) -> Result<Event, ReadError>
 
 /// `GetFederationToken`.
 pub(super) fn federation_token(call: Call, record: Json<'_>) -> Result<Event, ReadError> {
-    let request = field::at(record, &["requestParameters"]);
+    let request = field::at(record, ["requestParameters"]);
     let kind = SignInKind::FederationToken {
         scope: federation_scope(request),
         name: field::text(request, "name"),
@@ -46,8 +46,8 @@ pub(super) fn federation_token(call: Call, record: Json<'_>) -> Result<Event, Re
 
 /// `GetRoleCredentials` of Identity Center: the person's own network shows here.
 pub(super) fn role_credentials(call: Call, record: Json<'_>) -> Result<Event, ReadError> {
-    let request = field::at(record, &["requestParameters"]);
-    let details = field::at(record, &["serviceEventDetails"]);
+    let request = field::at(record, ["requestParameters"]);
+    let details = field::at(record, ["serviceEventDetails"]);
     let account = field::parsed(request, "accountId")
         .or_else(|| field::parsed(request, "account_id"))
         .or_else(|| field::parsed(details, "account_id"));

@@ -52,33 +52,37 @@ pub(super) fn expiration(raw: &str) -> Option<Timestamp> {
         .or_else(|| event_time(raw))
 }
 
-/// `Jul 10, 2023, 12:31:14 PM`, as nearly all are written: what the formats say, in a tenth of the
-/// time.
+/// `Jul 10, 2023, 12:31:14 PM`, as nearly all are written: what the formats say, in a twentieth
+/// of the time.
 fn usual_expiration(raw: &str) -> Option<Timestamp> {
-    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    let (month, rest) = raw.split_at_checked(3)?;
-    let month = MONTHS.find(month).filter(|at| at % 3 == 0)? / 3 + 1;
-    let (day, rest) = rest.strip_prefix(' ')?.split_once(", ")?;
-    let (year, rest) = rest.split_at_checked(4)?;
-    let time = rest.strip_prefix(',').unwrap_or(rest).strip_prefix(' ')?;
-    let (time, half) = time.split_once([' ', '\u{202f}'])?;
-    let mut parts = time.split(':');
-    let (hour, minute, second) = (parts.next()?, parts.next()?, parts.next()?);
-    let lengths = (1..=2).contains(&day.len()) && (1..=2).contains(&hour.len());
-    if !lengths || minute.len() != 2 || second.len() != 2 || parts.next().is_some() {
-        return None;
-    }
-    let hour = number(hour.as_bytes()).filter(|it| (1..=12).contains(it))? % 12;
+    let (month, rest) = raw.as_bytes().split_first_chunk()?;
+    let month = MONTHS.iter().position(|it| *it == month)? + 1;
+    let (day, rest) = match rest {
+        [b' ', d1, b',', b' ', rest @ ..] => (number(&[*d1])?, rest),
+        [b' ', d1, d2, b',', b' ', rest @ ..] => (number(&[*d1, *d2])?, rest),
+        _ => return None,
+    };
+    let (year, rest) = rest.split_first_chunk::<4>()?;
+    let time = rest.strip_prefix(b",").unwrap_or(rest).strip_prefix(b" ")?;
+    let (time, half) = time.split_last_chunk::<2>()?;
+    let time = time.strip_suffix(b" ").or_else(|| time.strip_suffix("\u{202f}".as_bytes()))?;
+    let [hour @ .., b':', m1, m2, b':', s1, s2] = time else { return None };
+    let hour = Some(hour).filter(|it| (1..=2).contains(&it.len())).and_then(number)?;
+    let hour = Some(hour).filter(|it| (1..=12).contains(it))? % 12;
     let hour = match half {
-        "AM" => hour,
-        "PM" => hour + 12,
+        b"AM" => hour,
+        b"PM" => hour + 12,
         _ => return None,
     };
     civil(
-        [number(year.as_bytes())?, i16::try_from(month).ok()?, number(day.as_bytes())?],
-        [hour, number(minute.as_bytes())?, number(second.as_bytes())?],
+        [number(year)?, i16::try_from(month).ok()?, day],
+        [hour, number(&[*m1, *m2])?, number(&[*s1, *s2])?],
     )
 }
+
+const MONTHS: [&[u8; 3]; 12] = [
+    b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
+];
 
 fn utc(civil: DateTime) -> Option<Timestamp> {
     TimeZone::UTC.to_timestamp(civil).ok()

@@ -6,11 +6,11 @@ use crate::json::Json;
 
 /// `CreateRole`: the answer holds the ARN, the request the policy in plain JSON.
 pub(super) fn created(call: Call, record: Json<'_>) -> Result<Event, ReadError> {
-    let role = field::at(record, &["responseElements", "role"]);
+    let role = field::at(record, ["responseElements", "role"]);
     let arn = field::parsed(role, "arn");
     let role_id = field::parsed(role, "roleId");
     // The answer repeats the policy, URL-encoded.
-    let answered = || document(field::at(role, &["assumeRolePolicyDocument"]));
+    let answered = || document(field::at(role, ["assumeRolePolicyDocument"]));
     let policy = policy(record, "assumeRolePolicyDocument").or_else(answered);
     let event = trust_change(call, record, TrustChangeKind::Created, policy);
     Ok(Event::TrustChange(TrustChange { role: arn, role_id, ..event }))
@@ -33,13 +33,13 @@ fn trust_change(
     kind: TrustChangeKind,
     policy: Option<PolicyDocument>,
 ) -> TrustChange {
-    let request = field::at(record, &["requestParameters"]);
+    let request = field::at(record, ["requestParameters"]);
     let role_name = field::text(request, "roleName").unwrap_or_default();
     TrustChange { call, kind, role_name, role: None, role_id: None, policy }
 }
 
 fn policy(record: Json<'_>, name: &str) -> Option<PolicyDocument> {
-    document(field::at(record, &["requestParameters", name]))
+    document(field::at(record, ["requestParameters", name]))
 }
 
 /// The document is a JSON string; a tool that parsed it has left the JSON itself.

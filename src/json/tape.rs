@@ -58,15 +58,16 @@ impl Default for Keys {
 }
 
 impl Keys {
-    /// A record of ours has some forty keys.
-    const SLOTS: usize = 256;
+    /// A record of ours has some forty keys, and few of them should share a slot.
+    const SLOTS: usize = 1 << Self::BITS;
+    const BITS: u32 = 9;
     const EMPTY: u16 = u16::MAX;
     const CROWDED: u16 = u16::MAX - 1;
 
     #[inline(always)]
     fn slot(mark: u32, object: u32) -> usize {
-        (mark.wrapping_add(object.wrapping_mul(0x85eb_ca6b)).wrapping_mul(0x9e37_79b1) >> 24)
-            as usize
+        (mark.wrapping_add(object.wrapping_mul(0x85eb_ca6b)).wrapping_mul(0x9e37_79b1)
+            >> (u32::BITS - Self::BITS)) as usize
     }
 
     #[inline(always)]
