@@ -364,6 +364,10 @@ fn record_end<V: Simd, S: Shape>(hits: &mut Hits<'_, V>) -> Option<End> {
             Some(Hit::Member | Hit::Text) => {}
             Some(Hit::Closed(at)) => {
                 let behind = bytes.get(at + 1..)?;
+                // Most end a member, and nothing else.
+                if let [b'}', ..] | [b',', b'"' | b'\\', ..] = behind {
+                    continue;
+                }
                 if S::ends(behind) {
                     let (record, next) = (at + 1, at + 2 + S::CLOSING);
                     // The brace that begins it is known.
@@ -391,11 +395,11 @@ fn record_end<V: Simd, S: Shape>(hits: &mut Hits<'_, V>) -> Option<End> {
     }
 }
 
-/// Whether a brace ends a value inside of a record, by what stands behind it: a bracket, the next
-/// key or, inside of a string, its end; or nothing.
+/// Whether a brace that neither another one nor the next key follows ends a value inside of a
+/// record: inside of a string, by its end, or by what stands there; or nothing follows.
 fn ends_a_value(behind: &[u8]) -> bool {
     match behind {
-        [b'}' | b'"' | b'\\', ..] | [b',', b'"' | b'\\', ..] | [b',', b'{', b'\\', ..] => true,
+        [b'"' | b'\\', ..] | [b',', b'{', b'\\', ..] => true,
         rest => rest.trim_ascii_start().is_empty(),
     }
 }
