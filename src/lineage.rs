@@ -238,15 +238,15 @@ pub struct Session {
     pub is_named: bool,
     /// The one of the keys that it shares with everybody who uses a permission set then.
     pub set: Option<CredentialKey>,
-    /// Where it came from.
-    pub lineage: Lineage,
+    /// Where it came from. The call that opened it may wait with the same.
+    pub lineage: Arc<Lineage>,
 }
 
 impl Session {
     /// The session that a granted call for a role opened; `None` for a refusal, and where no
     /// later call could be found to be its.
     #[must_use]
-    pub fn issued(it: &Assumption, lineage: &Lineage) -> Option<Self> {
+    pub fn issued(it: &Assumption, lineage: &Arc<Lineage>) -> Option<Self> {
         if !it.call.granted() || it.role().is_none() {
             return None;
         }
@@ -260,7 +260,7 @@ impl Session {
             is_full: kind != PrincipalKind::AwsAccount,
             is_named: it.session.name.is_some(),
             set: sharing_a_set(it),
-            lineage: lineage.clone(),
+            lineage: Arc::clone(lineage),
         })
     }
 

@@ -119,13 +119,8 @@ impl WorkingSet {
         }
     }
 
-    fn take_in(&mut self, overlay: Overlay) {
-        let copies: Vec<_> = overlay
-            .copies
-            .iter()
-            .filter_map(|id| Some((id.clone(), Arc::clone(overlay.first_copy(id)?))))
-            .collect();
-        copies.into_iter().for_each(|(id, copy)| self.copies.insert(id, copy));
+    fn take_in(&mut self, mut overlay: Overlay) {
+        overlay.take_copies().for_each(|(id, copy)| self.copies.insert(id, copy));
         overlay.seen.into_iter().for_each(|key| self.seen.insert(key, ()));
         overlay.roles.into_iter().for_each(|(role, it)| self.roles.insert(role, it));
         overlay.callers.into_iter().for_each(|(key, it)| self.callers.insert(key, it));

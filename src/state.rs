@@ -231,6 +231,12 @@ impl Overlay {
         self.crossed.push((shared_id, Arc::new(theirs)));
     }
 
+    /// Takes out the first copies that this batch has changed, in the order in which they came.
+    pub fn take_copies(&mut self) -> impl Iterator<Item = (EventId, Arc<FirstCopy>)> {
+        let index = &mut self.copy_index;
+        self.copies.drain(..).filter_map(|id| index.remove_entry(&id))
+    }
+
     /// A first copy that this batch has changed.
     #[must_use]
     pub fn first_copy(&self, shared_id: &EventId) -> Option<&Arc<FirstCopy>> {

@@ -311,7 +311,7 @@ type Found = BTreeMap<usize, Lineage>;
 fn issued(change: &Change) -> Option<(usize, Lineage)> {
     let Change::Issued(_, session) = change else { return None };
     let event = session.lineage.last().unwrap().event_id.clone().unwrap();
-    Some((number(event.as_str()), session.lineage.clone()))
+    Some((number(event.as_str()), Lineage::clone(&session.lineage)))
 }
 
 fn number(event: &str) -> usize {

@@ -61,7 +61,7 @@ fn resident() -> usize {
 
 fn session(state: &State<'_>, n: u32) -> (CallId, Session) {
     let it = call(n, None);
-    let lineage = trace(state, &it).unwrap().lineage;
+    let lineage = Arc::new(trace(state, &it).unwrap().lineage);
     (CallId::of_assumption(&it), Session::issued(&it, &lineage).unwrap())
 }
 
@@ -80,7 +80,8 @@ fn as_it_is(_: &mut Session) {}
 
 /// A path of 400 characters, and an address to match.
 fn long_texts(session: &mut Session) {
-    let link = Arc::make_mut(session.lineage.links.last_mut().unwrap());
+    let lineage = Arc::make_mut(&mut session.lineage);
+    let link = Arc::make_mut(lineage.links.last_mut().unwrap());
     let arn = format!("arn:aws:iam::111122223333:role/{}/Developers", "team-".repeat(80));
     link.role = Some(arn.parse().unwrap());
     link.principal = Some(Text::clip(&"somebody ".repeat(40)));
@@ -90,7 +91,8 @@ fn long_texts(session: &mut Session) {
 fn at_the_end_of_a_chain(session: &mut Session) {
     let own = Arc::clone(session.lineage.links.last().unwrap());
     let alone = || Arc::new(Link::clone(&own));
-    session.lineage.links = std::iter::repeat_with(alone).take(MOST_LINKS).collect();
+    Arc::make_mut(&mut session.lineage).links =
+        std::iter::repeat_with(alone).take(MOST_LINKS).collect();
 }
 
 /// The time of one lookup, of the fastest of some rounds.

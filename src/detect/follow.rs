@@ -34,7 +34,7 @@ pub(super) struct Followed<'e> {
     /// for whom the console made it.
     pub(super) event: Completed<'e>,
     /// Where it comes from, for a call for a role.
-    pub(super) lineage: Option<Lineage>,
+    pub(super) lineage: Option<Arc<Lineage>>,
 }
 
 impl<'e> Followed<'e> {
@@ -44,6 +44,7 @@ impl<'e> Followed<'e> {
         let Some(Trace { lineage, place }) = lineage::trace(state, it) else {
             return Self { own, event, lineage: None };
         };
+        let lineage = Arc::new(lineage);
         if lineage.mfa == it.call.mfa && place.is_none() {
             return Self { own, event, lineage: Some(lineage) };
         }
@@ -59,14 +60,14 @@ impl<'e> Followed<'e> {
     }
 
     pub(super) fn lineage(&self) -> Option<&Lineage> {
-        self.lineage.as_ref()
+        self.lineage.as_deref()
     }
 }
 
 /// Where a call comes from, as far as the state tells. `None` for what is no call for a role.
 #[must_use]
 pub fn trace_of(state: &State<'_>, event: &Event) -> Option<Lineage> {
-    Followed::of(state, &completed(state, event)).lineage
+    Followed::of(state, &completed(state, event)).lineage.map(Arc::unwrap_or_clone)
 }
 
 /// What a record tells of a person's place.
@@ -102,7 +103,7 @@ pub(super) fn remember(
     known: Known<'_>,
     changes: &mut Changes,
 ) {
-    let (Event::Assumption(it), Some(lineage)) = (followed.own, followed.lineage()) else {
+    let (Event::Assumption(it), Some(lineage)) = (followed.own, &followed.lineage) else {
         return;
     };
     let id = CallId::of_assumption(it);
@@ -122,7 +123,7 @@ pub(super) fn remember(
         let Known { revision, findings, surprise, mode } = known;
         let (findings, surprise) = (findings.to_vec(), surprise.cloned());
         let learned = mode == Mode::Learn;
-        let (call, lineage) = (it.clone(), lineage.clone());
+        let (call, lineage) = (it.clone(), Arc::clone(lineage));
         let waiter = Waiter { call, keys, lineage, revision, findings, surprise, learned };
         changes.push(Change::Waits(id, Arc::new(waiter)));
     } else if state.waiter(&id).is_some() {
@@ -195,7 +196,7 @@ fn complete(
     let followed = Followed::of(state, &own);
     let (event, lineage) = (&*followed.event, followed.lineage()?);
     let Event::Assumption(it) = event else { return None };
-    if *lineage == waiter.lineage {
+    if *lineage == *waiter.lineage {
         return None;
     }
     let mode = if waiter.learned { Mode::Learn } else { mode(it.call.time) };

@@ -115,11 +115,19 @@ impl<V: Perishable> Found<V> {
     /// All of them, in the order in which a shelf gives them up.
     #[must_use]
     pub fn sorted(&self) -> Vec<(CallId, Arc<V>)> {
-        let entries = self.entries.iter();
-        let mut all: Vec<_> = entries.map(|(id, value)| (*id, Arc::clone(value))).collect();
-        all.sort_by_cached_key(|(id, value)| (value.until(), *id));
-        all
+        in_order(self.entries.iter().map(|(id, value)| (*id, Arc::clone(value))))
     }
+
+    /// The same, for a shelf to take in.
+    pub(crate) fn into_sorted(self) -> Vec<(CallId, Arc<V>)> {
+        in_order(self.entries.into_iter())
+    }
+}
+
+fn in_order<V: Perishable>(all: impl Iterator<Item = (CallId, Arc<V>)>) -> Vec<(CallId, Arc<V>)> {
+    let mut all: Vec<_> = all.collect();
+    all.sort_by_cached_key(|(id, value)| (value.until(), *id));
+    all
 }
 
 /// A bounded store.

@@ -23,7 +23,7 @@ pub struct Waiter {
     /// Under what it waits.
     pub keys: Vec<CredentialKey>,
     /// Where it came from, as far as was known.
-    pub lineage: Lineage,
+    pub lineage: Arc<Lineage>,
     /// The last revision of the alert that was sent for it; 0 for none.
     pub revision: u32,
     /// What was found.
@@ -190,7 +190,7 @@ impl<V: Perishable> Layer<V> {
         for id in self.removed {
             shelf.remove(&id);
         }
-        for (id, value) in self.put.sorted() {
+        for (id, value) in self.put.into_sorted() {
             shelf.put(id, value);
         }
     }
