@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use crate::alert::is_about_caller;
 use crate::baseline::{Caller, Dimension, FoldKey, Folds, Habits, RoleBaseline};
-use crate::event::{Assumption, Event, ExternalIdUse, PrincipalKey, PrincipalKind, TrustChange};
+use crate::event::{
+    Assumption, Event, ExternalIdUse, Principal, PrincipalKey, PrincipalKind, TrustChange,
+};
 use crate::finding::{Finding, worst};
+use crate::id::permission_set;
 use crate::lineage;
 use crate::profile;
 use crate::rules::OF_PLACE;
 use crate::severity::Severity;
 use crate::state::{State, Subject};
+use crate::text::Text;
 
 /// Where the folds of a subject are kept.
 pub(super) enum FoldState {
@@ -109,8 +113,13 @@ fn of_assumption(
     };
     let mut stories: Vec<Story> = urgent.clone().map(of_rule).collect();
     let is_of_place = urgent.all(|it| OF_PLACE.contains(&&*it.rule));
-    let is_workload = it.call.principal.kind == PrincipalKind::Role;
-    if let Some(account) = it.call.principal.account.filter(|_| is_of_place && is_workload) {
+    let account = match it.call.principal.kind {
+        PrincipalKind::Role => it.call.principal.account,
+        // A token is of no account, but the workload that bears it belongs to its role's.
+        PrincipalKind::WebIdentity => it.role_account(),
+        _ => None,
+    };
+    if let Some(account) = account.filter(|_| is_of_place) {
         let key = FoldKey::of(["moved", &account.to_string(), block.as_str()]);
         stories.push(Story { kind: StoryKind::Moved, with: profile::workloads(), key, severity });
     }
@@ -137,6 +146,8 @@ fn of_opening(it: &TrustChange, findings: &[Finding], severity: Severity) -> Opt
 struct Telling {
     principal: PrincipalKey,
     origin: Option<PrincipalKey>,
+    /// Who holds a session of the principal; empty where nobody is known to.
+    holder: String,
     /// Where it tells one attacker from another; empty where it does not.
     network: String,
     rest: Vec<String>,
@@ -150,7 +161,7 @@ impl Telling {
 
     /// The same without the network: whether that tells one kind from another depends on the role.
     fn story(&self) -> impl Iterator<Item = &str> {
-        let who = [self.principal.as_str(), self.origin.as_ref().map_or("", PrincipalKey::as_str)];
+        let who = [self.principal.as_str(), self.holder.as_str()];
         who.into_iter().chain(self.rest()).chain(self.rules.iter().map(String::as_str))
     }
 
@@ -169,6 +180,10 @@ fn telling(state: &State<'_>, event: &Event, findings: &[Finding]) -> Telling {
         }
         Event::TrustChange(_) | Event::SignIn(_) => None,
     };
+    let holder = named_by_identity_center(&call.principal)
+        .or_else(|| origin.as_ref().map(PrincipalKey::as_str))
+        .unwrap_or_default()
+        .to_owned();
     // Of root it is not the network but the person that tells one administrator from another.
     let network = match event {
         Event::Assumption(it) if it.role().is_none() => String::new(),
@@ -196,7 +211,14 @@ fn telling(state: &State<'_>, event: &Event, findings: &[Finding]) -> Telling {
         granted.to_owned(),
         opened(event, findings),
     ];
-    Telling { principal, origin, network, rest, rules }
+    Telling { principal, origin, holder, network, rest, rules }
+}
+
+/// The user who holds a session of a permission set. Identity Center names sessions after their
+/// users, so this is known even where the record of the session's beginning is not there yet.
+fn named_by_identity_center(principal: &Principal) -> Option<&str> {
+    permission_set(principal.issuer.as_ref()?.name())?;
+    principal.session_name.as_ref().map(Text::as_str)
 }
 
 /// The role whose trust was changed, and what was found: another role, or another door, is
