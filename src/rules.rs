@@ -26,7 +26,7 @@ use crate::event::{Assumption, Event};
 use crate::finding::{Finding, Ground, worst};
 use crate::lineage::Lineage;
 use crate::severity::Severity;
-use crate::surprise::{Part, Sign, SignKind, Surprise, UNUSUAL};
+use crate::surprise::{Part, SignKind, Surprise, UNUSUAL};
 use crate::text::{inline, listed, plural};
 use crate::trust::{Answer, Entry, Rewrite, Weakening};
 
@@ -117,6 +117,13 @@ pub struct Case<'a> {
     pub is_peoples_place: bool,
 }
 
+/// Bits from which something adds to a sum that is unusual.
+const SOME: f64 = 2.0;
+
+/// What says that credentials are not where they belong, or do what they are not for.
+const OF_CREDENTIALS: &[SignKind] =
+    &[SignKind::TwoPlaces, SignKind::Moved, SignKind::NotOfCircle, SignKind::OtherPurpose];
+
 impl<'a> Case<'a> {
     /// The granted assumption of a role, if the event is one.
     #[must_use]
@@ -135,11 +142,10 @@ impl<'a> Case<'a> {
 
     /// What is new of one dimension, where it is unusual by itself or adds to a sum that is.
     fn unusual(&self, dimension: Dimension) -> Option<(&'a Part, &'a Surprise)> {
-        const ADDS: f64 = 2.0;
         let surprise = self.surprise?;
         let part = surprise.part(dimension)?;
         let matters = self.is_context || self.severity_of_sum(surprise).is_some();
-        let adds = part.bits >= ADDS && matters;
+        let adds = part.bits >= SOME && matters;
         (part.bits >= UNUSUAL || adds).then_some((part, surprise))
     }
 
@@ -151,14 +157,16 @@ impl<'a> Case<'a> {
             self.tuning.machine_threshold_bits
         };
         // That a role is seldom taken, and what it is called, is nothing that the caller did.
-        let is_by_role = |it: &Sign| matches!(it.kind, SignKind::Disuse | SignKind::Privilege);
-        let bits = |by_role: bool| -> f64 {
-            let signs = surprise.signs.iter().filter(|it| is_by_role(it) == by_role);
-            signs.map(|it| it.bits).sum()
+        let by_role = surprise.bits_of(&[SignKind::Disuse, SignKind::Privilege]);
+        // Whoever has a new task while on a journey is new in two ways, and no more than that. Nor
+        // is the first person to do what a pipeline did, unless it is from a new place.
+        let new_place = surprise.part(Dimension::Network).map_or(0.0, |part| part.bits);
+        let new_kind = match new_place >= SOME {
+            true => surprise.bits_of(&[SignKind::NewKind]),
+            false => 0.0,
         };
-        let by_role = bits(true);
-        // Whoever has a new task while on a journey is new in two ways, and no more than that.
-        let is_more_than_new = !surprise.is_person || bits(false) >= UNUSUAL;
+        let is_more_than_new =
+            !surprise.is_person || surprise.bits_of(OF_CREDENTIALS).max(new_kind) >= UNUSUAL;
         match surprise.total() {
             bits if bits >= self.tuning.high_threshold_bits
                 && bits - by_role >= threshold

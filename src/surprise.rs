@@ -205,12 +205,16 @@ impl Surprise {
         self.signs.iter().find(|sign| sign.kind == kind)
     }
 
+    /// Bits of the signs of some kinds.
+    #[must_use]
+    pub fn bits_of(&self, kinds: &[SignKind]) -> f64 {
+        self.signs.iter().filter(|sign| kinds.contains(&sign.kind)).map(|sign| sign.bits).sum()
+    }
+
     /// Bits of what says that credentials are where they do not belong.
     #[must_use]
     pub fn bits_of_place(&self) -> f64 {
-        let place = [SignKind::TwoPlaces, SignKind::Moved, SignKind::NotOfCircle];
-        let signs = self.signs.iter().filter(|sign| place.contains(&sign.kind));
-        signs.map(|sign| sign.bits).sum::<f64>()
+        self.bits_of(&[SignKind::TwoPlaces, SignKind::Moved, SignKind::NotOfCircle])
             + self.part(Dimension::Network).map_or(0.0, |part| part.bits)
     }
 }

@@ -16,7 +16,9 @@ pub(super) const RULE: Rule = Rule {
     sees: "A granted assumption from outside the declared networks (high), or from a network \
            that is new to the role and to the caller. The latter is medium with a long-term key, or \
            where the session was made elsewhere, else low, and more where more is unusual about \
-           the call. Roles and callers whose \
+           the call: that a key was used elsewhere hours before, the less time its owner had to \
+           travel the more, and most for one that was only ever used from one place, as scripts \
+           are; or that it was not used for longer than a holiday. Roles and callers whose \
            networks always change are quiet by themselves; addresses of services and of identity \
            providers are not looked at.",
     why: "A stolen credential is used from where the thief is.",
@@ -154,6 +156,44 @@ mod tests {
         assert_eq!(scene.then(RULE.id, &at("::ffff:203.0.113.10")), None, "a repeat");
         let mut scene = Scene::default().daily(30, &call());
         assert_eq!(scene.then(RULE.id, &at("203.0.113.9")), Some(Severity::Medium));
+    }
+
+    /// Alice's key on a journey from place to place, and then where it was on most of it.
+    fn on_the_move() -> Scene {
+        let days = (0..20).chain((0..56).map(|day| day % 14));
+        days.fold(Scene::default(), |scene, place| {
+            scene.daily(1, &at(&format!("203.{place}.113.7")))
+        })
+    }
+
+    #[test]
+    fn an_unused_key_in_a_new_place_is_news_after_more_than_a_holiday() {
+        let after = |days| on_the_move().quiet(days).then(RULE.id, &at("192.0.2.1"));
+        assert_eq!(after(0), None, "it is often elsewhere");
+        assert_eq!(after(12), None, "a holiday");
+        assert_eq!(after(20), Some(Severity::Medium));
+    }
+
+    #[test]
+    fn a_key_in_two_places_is_the_less_news_the_longer_its_owner_could_travel() {
+        let later = |hours| {
+            let mut scene = on_the_move();
+            scene.then(RULE.id, &at("203.0.113.7"));
+            scene.later(hours).then(RULE.id, &at("192.0.2.1"))
+        };
+        assert_eq!(later(0), Some(Severity::Medium));
+        assert_eq!(later(9), None);
+    }
+
+    #[test]
+    fn a_scripts_key_in_two_places_is_urgent() {
+        let elsewhere_after = |hours| {
+            let mut scene = Scene::default().daily(30, &call());
+            scene.then(RULE.id, &call());
+            scene.later(hours).then(RULE.id, &at("203.0.113.9"))
+        };
+        assert_eq!(elsewhere_after(1), Some(Severity::High));
+        assert_eq!(elsewhere_after(12), Some(Severity::Medium), "time to move a server");
     }
 
     #[test]

@@ -178,10 +178,14 @@ mod tests {
         assert_eq!(Scene::declaring(ALICE).then(RULE.id, &bob), Some(Severity::High));
         let mut scene = Scene::default().daily(30, &by("bob", "Other")).daily(30, &call());
         assert_eq!(scene.then(RULE.id, &bob), Some(Severity::Medium));
-        let person = Scene::default();
         let machine = with(call(), &[("/userIdentity", session("ci", "run"))]);
-        let mut person = person.daily(30, &by("bob", "Other")).daily(30, &machine);
-        assert_eq!(person.then(RULE.id, &bob), Some(Severity::High), "among machines");
+        let among_machines = |record: &Value| {
+            let scene = Scene::default().daily(30, &by("bob", "Other"));
+            scene.daily(30, &machine).then(RULE.id, record)
+        };
+        assert_eq!(among_machines(&bob), Some(Severity::Medium), "a person's own work");
+        let away = with(bob, &[("/sourceIPAddress", json!("203.0.113.9"))]);
+        assert_eq!(among_machines(&away), Some(Severity::High), "and from a new place");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::config::Ingredient;
 use crate::event::{Assumption, CallerClass, Credential, PrincipalKind};
 use crate::id::{Address, RoleArn};
 use crate::lineage::Lineage;
-use crate::profile;
+use crate::profile::{self, CallerKind};
 use crate::trust::Named;
 
 /// Bits that one new value adds to the sum at most, so that no soft one decides alone.
@@ -26,7 +26,7 @@ pub(super) fn weigh(it: &Assumption, arn: &str, known: &Known<'_>, surprise: &mu
     weighing.account();
     let is_new_pair = !known.without.has(Ingredient::Principal) && weighing.pair();
     if !known.without.has(Ingredient::Network) {
-        weighing.network();
+        weighing.network(is_new_pair);
     }
     if !known.without.has(Ingredient::Names) {
         weighing.soft(is_new_pair);
@@ -149,7 +149,13 @@ impl Weighing<'_> {
         let bits = if is_alike {
             role.min(caller).min(2.0)
         } else if of_caller.value_days == 0 {
-            if self.is_person && of_role.values > MANY { role.min(3.5) } else { role }
+            match self.known.behind.kind {
+                CallerKind::Person if of_role.values > MANY => role.min(3.5),
+                // Pipelines do not come and go like people. One that was never seen anywhere gets
+                // in where a policy says less of tokens than it should.
+                CallerKind::Token => 1.5 * role,
+                _ => role,
+            }
         } else if of_role.value_days == 0 {
             if self.known.is_role_made { 0.0 } else { caller.min(4.0) }
         } else if self.is_person {
@@ -176,7 +182,7 @@ impl Weighing<'_> {
                     "in the {days} days that the caller is known nobody took the role, and none \
                      of those who take the same roles took one of its name"
                 );
-                self.sign(SignKind::Disuse, bits(days).max(2.5), words);
+                self.sign(SignKind::Disuse, (bits(days) + 0.75).max(2.5), words);
             }
             _ if was_told => {}
             _ if of_role.value_days == 0 => {
@@ -193,7 +199,7 @@ impl Weighing<'_> {
             }
             _ => {}
         }
-        let privilege = privilege(self.arn);
+        let privilege = privilege(self.arn, of_caller.values);
         if self.is_person && privilege > 0.0 && of_caller.value_days > 4 {
             let words = "the role is an administrator's or kept for emergencies by its name, and \
                          nobody who takes the same other roles takes it";
@@ -224,7 +230,7 @@ impl Weighing<'_> {
     }
 
     /// Where the call came from.
-    fn network(&mut self) {
+    fn network(&mut self, is_new_pair: bool) {
         self.circle();
         let call = &self.it.call;
         if !profile::has_network_of_its_own(call) {
@@ -246,6 +252,8 @@ impl Weighing<'_> {
         let is_known = table.is_some_and(|it| it.get(block.as_str()).is_some());
         let of_role = if is_known { 0.0 } else { turnover.bits_of_new() };
         let own = self.caller().map_or_else(Turnover::default, |it| it.turnover(dimension));
+        let newcomers = self.known.role.turnover_of_all(Dimension::Principal).values;
+        let is_one_more = self.is_person && is_new_pair && newcomers > MANY;
         let bits = match own.value_days {
             // Whoever came just now is known by the role alone.
             0 if turnover.value_days == 0 => 0.0,
@@ -255,6 +263,7 @@ impl Weighing<'_> {
             0 => of_role,
             days if self.known.named == Some(Named::Itself) && days < 5 => 0.0,
             _ if is_known => own.bits_of_new().min(2.0),
+            _ if is_one_more => own.bits_of_new().min(3.5),
             _ => own.bits_of_new(),
         };
         let bits = self.at_most(bits, CAP);
@@ -262,7 +271,7 @@ impl Weighing<'_> {
         let (value, of_caller) = (block.as_str().to_owned(), Some(own.bits_of_new()));
         self.push(Part { dimension, value, of_role, of_caller, turnover, calls, bits });
         if bits > 2.0 {
-            self.two_places(block.as_str());
+            self.two_places(block.as_str(), turnover);
             self.absence();
         }
         self.moved(block.as_str());
@@ -288,7 +297,7 @@ impl Weighing<'_> {
     }
 
     /// A long-term key that was used elsewhere hours before. Whoever travels is a day under way.
-    fn two_places(&mut self, block: &str) {
+    fn two_places(&mut self, block: &str, of_role: Turnover) {
         const HOURS: i64 = 10;
         const HISTORY: u32 = 4;
         let principal = &self.it.call.principal;
@@ -298,21 +307,27 @@ impl Weighing<'_> {
             table.into_iter().flat_map(|it| it.iter()).filter(|(other, _)| *other != block);
         let Some(last) = others.map(|(_, seen)| seen.last).max() else { return };
         let since = self.it.call.time.duration_since(last);
-        let is_known = self
-            .caller()
-            .is_some_and(|it| it.turnover(Dimension::NetworkBlock).value_days > HISTORY);
+        let own =
+            self.caller().map_or_else(Turnover::default, |it| it.turnover(Dimension::NetworkBlock));
         if self.is_person
             && self.known.is_ours
-            && is_known
+            && own.value_days > HISTORY
             && is_key
             && since < SignedDuration::from_hours(HOURS)
         {
-            let words = match since.as_hours() {
+            let mut words = match since.as_hours() {
                 ..=0 => "within the hour before the key was used elsewhere".to_owned(),
                 1 => "an hour before the key was used elsewhere".to_owned(),
                 hours => format!("{hours} hours before the key was used elsewhere"),
             };
-            self.sign(SignKind::TwoPlaces, 6.0, words);
+            // The longer ago, the more likely it is that the owner has travelled.
+            let mut bits = 6.5 - since.as_hours() as f64 / 4.0;
+            // People travel; the scripts that bear such keys, and the roles made for them, do not.
+            if own.values == 1 && of_role.values == 1 {
+                words.push_str(", the one place where it and the role were ever used");
+                bits += 2.5;
+            }
+            self.sign(SignKind::TwoPlaces, bits, words);
         }
     }
 
@@ -328,7 +343,9 @@ impl Weighing<'_> {
         let last = last.filter(|_| days_here > FEW);
         let Some(days) = last.map(|last| days_between(last, self.it.call.time)) else { return };
         if days > DAYS {
-            let bits = 1.5 * (days as f64).log2() + 0.5;
+            // A holiday ends after a week or two; each day more is one more on which it would have
+            // been used.
+            let bits = self.at_most(days as f64 / 2.75, CAP);
             self.sign(SignKind::Absence, bits, format!("the key took no role for {days} days"));
         }
     }
@@ -390,6 +407,7 @@ impl Weighing<'_> {
     /// For what the token at the origin was issued: a role that only releases take.
     fn subject(&mut self) {
         const STEADY: f64 = 3.5;
+        const CROSSED: f64 = 8.0;
         let Some((dimension, value)) = profile::subject(self.it, self.known.lineage) else {
             return;
         };
@@ -407,7 +425,7 @@ impl Weighing<'_> {
         let crosses = habits.is_some_and(|it| {
             it.seen(dimension, &value).is_some() || it.turnover(dimension).bits_of_new() < STEADY
         });
-        let bits = if crosses { 2.0 * of_role } else { of_role };
+        let bits = if crosses { (2.0 * of_role).max(CROSSED) } else { of_role };
         let words = format!("no token for {} ever led to it", crate::text::inline(&value));
         self.sign(SignKind::OtherPurpose, bits, words);
     }
@@ -449,15 +467,30 @@ fn last_role_taken(caller: &Caller) -> Option<Timestamp> {
 }
 
 /// Bits for a name that says that a role may do everything, and more for one that is kept for
-/// emergencies. What a role may do no record tells, so this is how people call such roles.
-fn privilege(arn: &str) -> f64 {
+/// emergencies. What a role may do no record tells, so this is how people call such roles. Whoever
+/// takes many `other_roles` is one of those who run the place, and will administer more of it.
+fn privilege(arn: &str, other_roles: u32) -> f64 {
+    const FEW: f64 = 5.0;
     let name = arn.to_ascii_lowercase().replace(['-', '_'], "");
     let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
     if has(&["breakglass", "emergency"]) {
         6.0
     } else if has(&["admin", "superuser", "accountaccessrole"]) {
-        4.5
+        5.0 * (FEW / f64::from(other_roles)).min(1.0)
     } else {
         0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::privilege;
+
+    #[test]
+    fn one_more_role_to_administer_is_less_for_whoever_takes_many() {
+        let bits = |name: &str, others| privilege(&format!("arn:aws:iam::1:role/{name}"), others);
+        assert!(bits("Admin", 5) > bits("Admin", 8) && bits("Admin", 8) > bits("Admin", 20));
+        assert_eq!(bits("break-glass", 20), bits("BreakGlass", 1), "an emergency is anybody's");
+        assert_eq!(bits("ReadOnly", 1), 0.0);
     }
 }

@@ -99,6 +99,12 @@ impl Scene {
         self
     }
 
+    /// Hours in which nothing happens.
+    pub(in crate::rules) fn later(mut self, hours: i64) -> Self {
+        self.hour += hours;
+        self
+    }
+
     /// What `rule` finds in one more call, some minutes after the last.
     pub(in crate::rules) fn then(&mut self, rule: &str, record: &Value) -> Option<Severity> {
         let found = self.judge(record);
