@@ -40,13 +40,14 @@ struct Kept {
 }
 
 impl Kept {
-    fn of_story(state: &State<'_>, story: Story, is_person: bool, time: Timestamp) -> Self {
+    fn of_story(state: &State<'_>, story: Story, by_machine: bool, time: Timestamp) -> Self {
         let Story { kind, with, key, severity } = story;
         let subject = Subject::Caller(with);
         let span = match (kind, severity > Severity::Medium) {
-            (_, false) if is_person => LATELY,
-            (StoryKind::Moved, false) => LATELY,
-            (_, false) => TODAY,
+            // What a machine does that it never did is done in one go; on another day it is done
+            // by somebody else.
+            (StoryKind::Same | StoryKind::OfRule, false) if by_machine => TODAY,
+            (_, false) => LATELY,
             (StoryKind::Same, true) => TODAY,
             // What is urgent is told for every role.
             (StoryKind::Moved | StoryKind::OfRule, true) => SignedDuration::ZERO,
@@ -89,9 +90,9 @@ impl Decision {
         let mut stories = stories(state, event, &found.findings);
         stories.retain(|it| adoptable || it.kind != StoryKind::Same);
         stories.retain(|_| !found.without.has(Ingredient::Stories));
-        let is_person = found.surprise.as_ref().is_some_and(|it| it.is_person);
+        let by_machine = found.surprise.as_ref().is_some_and(|it| !it.is_person);
         let stories: Vec<Kept> =
-            stories.into_iter().map(|it| Kept::of_story(state, it, is_person, time)).collect();
+            stories.into_iter().map(|it| Kept::of_story(state, it, by_machine, time)).collect();
         let is_told = match repeat {
             Repeat::Remind { .. } => true,
             Repeat::Adopt { .. } => severity <= Severity::Medium,

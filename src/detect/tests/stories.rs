@@ -184,6 +184,28 @@ fn what_is_new_about_a_person_is_told_once_in_three_days() {
     assert_eq!(take("ALICE", MONTH + 73, &role("CAdmin")), Some(Severity::Medium));
 }
 
+#[test]
+fn what_is_new_about_a_machine_is_told_again_a_day_later() {
+    let mut memory = WorkingSet::default();
+    let apply = |account: &str| format!("arn:aws:iam::{account}:role/Apply");
+    let accounts = ["222233334444", "333344445555", "444455556666"];
+    let mut n = 0;
+    let mut take = |by: &Value, hour, role: &str| {
+        n += 1;
+        severity_of(&watch(&mut memory, &taken(n, hour, by, role, HOME)))
+    };
+    let hub = session("Hub", "111122223333");
+    for day in 0..30 {
+        take(&hub, 24 * day, "arn:aws:iam::111122223333:role/Own");
+        for account in accounts {
+            take(&session("Deploy", account), 24 * day, &apply(account));
+        }
+    }
+    assert_eq!(take(&hub, MONTH, &apply(accounts[0])), Some(Severity::Medium));
+    assert_eq!(take(&hub, MONTH + 1, &apply(accounts[1])), Some(Severity::Low));
+    assert_eq!(take(&hub, MONTH + 30, &apply(accounts[2])), Some(Severity::Medium));
+}
+
 /// Whether a network tells one kind of alert from another depends on the role. A key that is where
 /// it never was is one story all the same.
 #[test]
