@@ -407,6 +407,7 @@ impl Weighing<'_> {
     /// For what the token at the origin was issued: a role that only releases take.
     fn subject(&mut self) {
         const STEADY: f64 = 3.5;
+        // A line that is crossed is told by itself, however young the role.
         const CROSSED: f64 = 8.0;
         let Some((dimension, value)) = profile::subject(self.it, self.known.lineage) else {
             return;
