@@ -4,6 +4,7 @@
 //! often, on which days, and when first and last it was seen. Facts (days, first, last) join:
 //! in any order, any number of times, the result is the same.
 
+mod by_class;
 mod days;
 mod denials;
 pub mod describe;
@@ -28,7 +29,7 @@ use crate::event::CallerClass;
 use crate::id::{Network, UniqueId};
 use crate::text::Text;
 
-use self::small_map::SmallMap;
+use self::by_class::ByClass;
 
 pub use days::Days;
 pub use denials::Denials;
@@ -133,7 +134,7 @@ pub struct RoleBaseline {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     id: Option<UniqueId>,
     /// Shared with the copies that batches change: a call changes those of one class.
-    habits: SmallMap<CallerClass, Arc<Habits>>,
+    habits: ByClass<Arc<Habits>>,
     /// When somebody other than a service last took the role without an alert.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last_taken: Option<Timestamp>,
@@ -146,12 +147,12 @@ impl RoleBaseline {
     /// The habits of one class of callers.
     #[must_use]
     pub fn habits(&self, class: CallerClass) -> Option<&Habits> {
-        self.habits.get(&class).map(Arc::as_ref)
+        self.habits.get(class).map(Arc::as_ref)
     }
 
     /// All habits, by class of callers.
     pub fn iter(&self) -> impl Iterator<Item = (CallerClass, &Habits)> {
-        self.habits.iter().map(|(class, habits)| (*class, habits.as_ref()))
+        self.habits.iter().map(|(class, habits)| (class, habits.as_ref()))
     }
 
     /// How new values of one dimension come, over all classes of callers.
@@ -237,7 +238,7 @@ impl RoleBaseline {
         }
         self.id = self.id.take().or_else(|| other.id.clone());
         for (class, habits) in other.habits.iter() {
-            if let Some(mine) = self.habits.get_or_default(*class) {
+            if let Some(mine) = self.habits.get_or_default(class) {
                 Arc::make_mut(mine).join(habits);
             }
         }

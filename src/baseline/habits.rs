@@ -19,7 +19,7 @@ use super::{Dimension, Seen, Turnover, Value};
 pub struct Habits {
     kept: Vec<Kept>,
     /// The texts of the values, one behind the other, in their order.
-    text: String,
+    text: Box<str>,
     /// Few tables ever have to evict.
     evicted: Option<Box<SmallMap<Dimension, Evicted>>>,
 }
@@ -123,15 +123,16 @@ impl Habits {
             values.iter().map(|(dimension, value)| (*dimension, &**value)).collect();
         values.sort_unstable();
         self.kept.reserve_exact(values.len());
-        self.text.reserve_exact(length);
+        let mut text = String::with_capacity(length);
         let mut before = None;
         for value in values {
             match self.kept.last_mut() {
                 Some(kept) if before == Some(value) => kept.seen.again(time),
-                _ => self.push(value.0, value.1, Packed::once(time)),
+                _ => self.push(&mut text, value.0, value.1, Packed::once(time)),
             }
             before = Some(value);
         }
+        self.text = text.into();
     }
 
     fn learn_one(&mut self, dimension: Dimension, value: &str, time: Timestamp) {
@@ -141,7 +142,7 @@ impl Habits {
                     kept.seen.again(time);
                 }
             }
-            Err(at) if self.has_room(value) => {
+            Err(at) if Self::has_room(&self.text, value) => {
                 self.insert(at, dimension, value, Packed::once(time));
                 let range = self.range(dimension);
                 if range.len() > Table::CAPACITY {
@@ -152,8 +153,13 @@ impl Habits {
         }
     }
 
-    fn has_room(&self, value: &str) -> bool {
-        self.text.len() + value.len() <= Self::MOST_TEXT
+    fn has_room(text: &str, value: &str) -> bool {
+        text.len() + value.len() <= Self::MOST_TEXT
+    }
+
+    /// The texts, to be changed and put back: a text that can grow takes more room by itself.
+    fn take_text(&mut self) -> String {
+        std::mem::take(&mut self.text).into()
     }
 
     /// Drops the value that was not seen for longest, and counts it.
@@ -171,8 +177,10 @@ impl Habits {
         let start = self.start(at);
         // A list grows to twice its size; most of these seldom have one more.
         self.kept.reserve_exact(1);
-        self.text.reserve_exact(value.len());
-        self.text.insert_str(start, value);
+        let mut text = self.take_text();
+        text.reserve_exact(value.len());
+        text.insert_str(start, value);
+        self.text = text.into();
         let kept = Kept { end: [0; 3], dimension, seen };
         self.kept.insert(at, kept.ending_at(start));
         for kept in self.kept.iter_mut().skip(at) {
@@ -180,16 +188,18 @@ impl Habits {
         }
     }
 
-    /// Keeps a value that stands behind all others.
-    fn push(&mut self, dimension: Dimension, value: &str, seen: Packed) {
-        self.text.push_str(value);
+    /// Keeps a value that stands behind all others, whose texts are in `text`.
+    fn push(&mut self, text: &mut String, dimension: Dimension, value: &str, seen: Packed) {
+        text.push_str(value);
         let kept = Kept { end: [0; 3], dimension, seen };
-        self.kept.push(kept.ending_at(self.text.len()));
+        self.kept.push(kept.ending_at(text.len()));
     }
 
     fn remove(&mut self, at: usize) {
         let (start, end) = (self.start(at), self.start(at + 1));
-        self.text.replace_range(start..end, "");
+        let mut text = self.take_text();
+        text.replace_range(start..end, "");
+        self.text = text.into();
         self.kept.remove(at);
         for kept in self.kept.iter_mut().skip(at) {
             *kept = kept.ending_at(kept.end().saturating_sub(end - start));
@@ -256,18 +266,19 @@ impl Habits {
         let mut habits = Self::default();
         let count = tables.values().map(|it| it.values().count()).sum();
         habits.kept.reserve_exact(count);
+        let mut text = String::new();
         for (dimension, table) in tables.iter() {
             for (value, seen) in table.values() {
-                if !habits.has_room(value) {
+                if !Self::has_room(&text, value) {
                     continue;
                 }
-                habits.push(*dimension, value, Packed::of(*seen));
+                habits.push(&mut text, *dimension, value, Packed::of(*seen));
             }
             if let Some(evicted) = table.evicted {
                 habits.evicted.get_or_insert_default().insert(*dimension, evicted);
             }
         }
-        habits.text.shrink_to_fit();
+        habits.text = text.into();
         habits
     }
 }

@@ -27,6 +27,10 @@ impl<K: Ord, V> SmallMap<K, V> {
         self.0.iter().map(|(key, value)| (key, value))
     }
 
+    pub(super) fn into_iter(self) -> impl Iterator<Item = (K, V)> {
+        self.0.into_iter()
+    }
+
     pub(super) fn values(&self) -> impl Iterator<Item = &V> {
         self.0.iter().map(|(_, value)| value)
     }
