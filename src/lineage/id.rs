@@ -360,9 +360,10 @@ pub(super) fn agrees(session: &Session, principal: &Principal) -> bool {
     let (Some(created), Some(name)) = (session.created(), &principal.session_name) else {
         return true;
     };
-    let told = [
-        principal.id.as_ref().map(|id| CredentialKey::named(id, name, created)),
-        principal.issuer.as_ref().map(|arn| CredentialKey::named_of_arn(arn, name, created)),
-    ];
-    !session.is_named || told.into_iter().flatten().any(|key| session.keys.contains(&key))
+    // A digest takes longer than all the rest of this, and the first one mostly tells.
+    let is_kept = |key: CredentialKey| session.keys.contains(&key);
+    let by_id = || principal.id.as_ref().map(|id| CredentialKey::named(id, name, created));
+    let by_arn =
+        || principal.issuer.as_ref().map(|arn| CredentialKey::named_of_arn(arn, name, created));
+    !session.is_named || by_id().is_some_and(is_kept) || by_arn().is_some_and(is_kept)
 }
