@@ -48,7 +48,7 @@ use super::envelope::{MAX_DEPTH, Walk};
 use super::resync::Elements;
 use super::{Place, Reading};
 use crate::cloudtrail;
-use crate::json::{BracesAndN, EndsOfStrings, Json, Marks};
+use crate::json::{BracesAndN, Json, Marks};
 use unescape::unescape;
 
 /// How records follow one another.
@@ -167,9 +167,9 @@ impl Walk<'_> {
     #[inline(always)]
     fn pass_with<V: Simd, S: Shape>(&mut self, simd: V, bytes: &[u8], from: usize) -> usize {
         let mut at = from;
-        let Some(start) = record_start::<V, S>(simd, bytes, at) else { return at };
+        let Some(start) = record_start::<S>(bytes, at) else { return at };
         let mut hits = Hits::new(simd, bytes, start + 1);
-        while let Some(start) = record_start::<V, S>(simd, bytes, at) {
+        while let Some(start) = record_start::<S>(bytes, at) {
             let Some(passed) = passed::<V, S>(&mut hits, start) else {
                 self.ahead = Ahead(hits.marks.seen());
                 return at;
@@ -217,24 +217,28 @@ impl Walk<'_> {
 
 /// Where the record of the element at `at` begins.
 #[inline(always)]
-fn record_start<V: Simd, S: Shape>(simd: V, bytes: &[u8], at: usize) -> Option<usize> {
+fn record_start<S: Shape>(bytes: &[u8], at: usize) -> Option<usize> {
     let element = bytes.get(at..)?;
     let record = match S::IS_TEXT {
         false => element,
         true => {
-            let rest = element.strip_prefix(b"{\"id\":\"")?;
-            // An id, in which nothing is escaped.
-            let (_, rest) = rest.split_at_checked(ends_of_strings(simd, rest).next()?)?;
-            let rest = rest.strip_prefix(b"\",\"timestamp\":")?;
-            behind(rest, u8::is_ascii_digit).strip_prefix(b",\"message\":\"")?
+            let id = element.strip_prefix(b"{\"id\":\"")?;
+            let rest = behind_digits(id).strip_prefix(b"\",\"timestamp\":")?;
+            behind_digits(rest).strip_prefix(b",\"message\":\"")?
         }
     };
     record.starts_with(S::HEAD).then_some(bytes.len() - record.len())
 }
 
+/// What follows the first digits: of ids and timestamps, several at a time.
 #[inline(always)]
-fn ends_of_strings<V: Simd>(simd: V, bytes: &[u8]) -> Marks<'_, V, EndsOfStrings> {
-    Marks::new(simd, bytes, 0)
+fn behind_digits(mut bytes: &[u8]) -> &[u8] {
+    while let Some((head, rest)) = bytes.split_first_chunk::<8>()
+        && head.iter().fold(true, |all, it| all & it.is_ascii_digit())
+    {
+        bytes = rest;
+    }
+    behind(bytes, u8::is_ascii_digit)
 }
 
 /// What follows the first bytes that are such.
@@ -245,7 +249,6 @@ fn behind(bytes: &[u8], is_such: impl Fn(&u8) -> bool) -> &[u8] {
 
 /// The places that are looked at: every brace, and every `N`, of which few are no name's.
 struct Hits<'a, V> {
-    simd: V,
     bytes: &'a [u8],
     marks: Marks<'a, V, BracesAndN>,
 }
@@ -267,7 +270,7 @@ enum Hit {
 impl<'a, V: Simd> Hits<'a, V> {
     #[inline(always)]
     fn new(simd: V, bytes: &'a [u8], from: usize) -> Self {
-        Self { simd, bytes, marks: Marks::new(simd, bytes, from) }
+        Self { bytes, marks: Marks::new(simd, bytes, from) }
     }
 
     #[inline(always)]
@@ -276,14 +279,18 @@ impl<'a, V: Simd> Hits<'a, V> {
         match self.bytes.get(at)? {
             b'}' => Some(Hit::Closed(at)),
             b'{' => self.opened::<S>(at),
-            b'N' => Some(self.name::<S>(at).map_or(Hit::Text, Hit::Name)),
+            b'N' => Some(match self.name::<S>(at) {
+                Some(text) => Hit::Name(text),
+                None => Hit::Text,
+            }),
             _ => Some(Hit::Text),
         }
     }
 
     #[inline(always)]
     fn opened<S: Shape>(&self, at: usize) -> Option<Hit> {
-        let [before, _, behind] = *self.bytes.get(at.checked_sub(1)?..)?.first_chunk()?;
+        let before = *self.bytes.get(at.wrapping_sub(1))?;
+        let behind = *self.bytes.get(at + 1)?;
         // A quote that is not escaped stands outside of the text that a record is.
         let is_member = before == b':' && !(S::IS_TEXT && behind == b'"');
         Some(if is_member { Hit::Member } else { no_member::<S>(before, behind, at) })
@@ -293,7 +300,7 @@ impl<'a, V: Simd> Hits<'a, V> {
     #[inline(always)]
     fn name<S: Shape>(&self, at: usize) -> Option<usize> {
         // Most are not.
-        if self.bytes.get(at - 1) != Some(&b't') {
+        if self.bytes.get(at.wrapping_sub(1)) != Some(&b't') {
             return None;
         }
         let text = at + S::NAME.len() - S::QUOTE.len() - b"event".len();
@@ -303,14 +310,15 @@ impl<'a, V: Simd> Hits<'a, V> {
 }
 
 /// What a brace begins that stands behind no colon.
+#[inline(always)]
 fn no_member<S: Shape>(before: u8, behind: u8, at: usize) -> Hit {
     let is_element = match S::IS_TEXT {
         true => behind == b'"',
         // Nothing else stands before an object, and nothing else begins a member of it.
         false => {
-            matches!(before, b',' | b'[' | b']' | b'}') && matches!(behind, b'"' | b'}')
+            behind.is_ascii_whitespace()
                 || before.is_ascii_whitespace()
-                || behind.is_ascii_whitespace()
+                || matches!(behind, b'"' | b'}') && matches!(before, b',' | b'[' | b']' | b'}')
         }
     };
     if is_element { Hit::Element(at) } else { Hit::Text }
@@ -324,7 +332,7 @@ fn passed<'a, V: Simd, S: Shape>(hits: &mut Hits<'a, V>, start: usize) -> Option
     let end = record_end::<V, S>(hits)?;
     Some(Passed {
         span: hits.bytes.get(start..end.record)?,
-        name: name_of(hits.simd, hits.bytes.get(text..end.record)?, S::QUOTE)?,
+        name: name_of(hits.bytes.get(text..end.record)?, S::QUOTE)?,
         name_at: text - start,
         next: end.next,
         is_last: end.is_last,
@@ -374,7 +382,7 @@ fn record_end<V: Simd, S: Shape>(hits: &mut Hits<'_, V>) -> Option<End> {
                 if S::ends(behind) {
                     let (record, next) = (at + 1, at + 2 + S::CLOSING);
                     // The brace that begins it is known.
-                    hits.marks.find(|it| *it >= next)?;
+                    hits.marks.next_from(next)?;
                     return (open == 0).then_some(End { record, next, is_last: false });
                 }
                 match behind {
@@ -422,16 +430,18 @@ fn last_end<S: Shape>(bytes: &[u8]) -> Option<End> {
 /// The name that begins here, if nothing in it is escaped; of one that begins like none of ours
 /// the beginning.
 #[inline(always)]
-fn name_of<'a, V: Simd>(simd: V, bytes: &'a [u8], quote: &[u8]) -> Option<&'a [u8]> {
+fn name_of<'a>(bytes: &'a [u8], quote: &[u8]) -> Option<&'a [u8]> {
     match bytes.first_chunk() {
         Some(head) if !cloudtrail::may_begin_ours(head) => Some(head),
-        _ => plain_text(simd, bytes, quote),
+        _ => plain_text(bytes, quote),
     }
 }
 
 /// The text up to the quote, if nothing in it is escaped.
-fn plain_text<'a, V: Simd>(simd: V, bytes: &'a [u8], quote: &[u8]) -> Option<&'a [u8]> {
-    let (text, rest) = bytes.split_at_checked(ends_of_strings(simd, bytes).next()?)?;
+#[inline(never)]
+fn plain_text<'a>(bytes: &'a [u8], quote: &[u8]) -> Option<&'a [u8]> {
+    let end = bytes.iter().position(|it| matches!(it, b'"' | b'\\' | 0..0x20))?;
+    let (text, rest) = bytes.split_at_checked(end)?;
     rest.starts_with(quote).then_some(text)
 }
 

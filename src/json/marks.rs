@@ -13,6 +13,7 @@ pub(crate) trait Sought {
 
 /// Braces and `N`; and `|`, `~` and DEL, for what stands behind `z` in ASCII is told by one
 /// comparison.
+#[derive(Clone)]
 pub(crate) enum BracesAndN {}
 
 impl Sought for BracesAndN {
@@ -24,14 +25,37 @@ impl Sought for BracesAndN {
     }
 }
 
+/// Where something is escaped.
+#[derive(Clone)]
+pub(crate) enum Backslashes {}
+
+impl Sought for Backslashes {
+    #[inline(always)]
+    fn among<V: Simd>(bytes: u8x64<V>) -> mask8x64<V> {
+        bytes.simd_eq(b'\\')
+    }
+}
+
+/// What stands in a string only if it is escaped, but for backslashes: quotes and control
+/// characters.
+#[derive(Clone)]
+pub(crate) enum QuotesAndControls {}
+
+impl Sought for QuotesAndControls {
+    #[inline(always)]
+    fn among<V: Simd>(bytes: u8x64<V>) -> mask8x64<V> {
+        bytes.simd_eq(b'"') | bytes.min(0x1f).simd_eq(bytes)
+    }
+}
+
 /// What a string ends with or is interrupted by: quotes, backslashes and control characters.
+#[derive(Clone)]
 pub(crate) enum EndsOfStrings {}
 
 impl Sought for EndsOfStrings {
     #[inline(always)]
     fn among<V: Simd>(bytes: u8x64<V>) -> mask8x64<V> {
-        let is_control = bytes.min(0x1f).simd_eq(bytes);
-        bytes.simd_eq(b'"') | bytes.simd_eq(b'\\') | is_control
+        QuotesAndControls::among(bytes) | Backslashes::among(bytes)
     }
 }
 
@@ -40,12 +64,19 @@ impl Sought for EndsOfStrings {
 /// One pass for all of them, and a bit for each byte: to search for each by itself takes a pass
 /// apiece, and to begin a search anew at each of them takes longer than all the bytes between two.
 /// `V` is what the processor can do. It is asked once, far outside, and everything between there
-/// and here is inlined, so that all of it is built for each kind of processor.
+/// and here is inlined, so that all of it is built for each kind of processor. Neither a closure
+/// may stand between, nor may a reference to it be handed to what is not inlined: what is left of
+/// a block would be kept in memory instead of a register.
+#[derive(Clone)]
 pub(crate) struct Marks<'a, V, S> {
     simd: V,
-    bytes: &'a [u8],
-    /// Where the block begins that is looked at.
-    block: usize,
+    /// The blocks that were not looked at.
+    blocks: std::slice::Iter<'a, [u8; BLOCK]>,
+    /// The marks of what stands behind them, looked at first: no call may stand where the blocks
+    /// are looked at, for what is compared with would be fetched again for each.
+    last: Option<u64>,
+    /// The end of the block that is looked at.
+    end: usize,
     /// Its marks that were not given yet.
     left: u64,
     sought: PhantomData<S>,
@@ -54,13 +85,44 @@ pub(crate) struct Marks<'a, V, S> {
 impl<'a, V: Simd, S: Sought> Marks<'a, V, S> {
     #[inline(always)]
     pub(crate) fn new(simd: V, bytes: &'a [u8], from: usize) -> Self {
-        let left = bytes.get(from..).map_or(0, |bytes| marks::<V, S>(simd, bytes));
-        Self { simd, bytes, block: from, left, sought: PhantomData }
+        let (blocks, rest) = bytes.get(from..).unwrap_or_default().as_chunks();
+        let last = Some(of_end::<V, S>(simd, rest));
+        Self { simd, blocks: blocks.iter(), last, end: from, left: 0, sought: PhantomData }
     }
 
     /// Up to where all were looked at, but for a block.
     pub(crate) fn seen(&self) -> usize {
-        self.block
+        self.end.saturating_sub(BLOCK)
+    }
+
+    /// The next one that does not stand before `from`.
+    #[inline(always)]
+    pub(crate) fn next_from(&mut self, from: usize) -> Option<usize> {
+        loop {
+            let at = self.next()?;
+            if at >= from {
+                return Some(at);
+            }
+        }
+    }
+
+    /// How many are left.
+    #[inline(always)]
+    pub(crate) fn count(mut self) -> usize {
+        let mut count = self.left.count_ones() as usize;
+        while let Some(left) = self.look() {
+            count += left.count_ones() as usize;
+        }
+        count
+    }
+
+    /// The marks of the next block, one a bit.
+    #[inline(always)]
+    fn look(&mut self) -> Option<u64> {
+        match self.blocks.next() {
+            Some(block) => Some(of_block::<V, S>(self.simd, block)),
+            None => self.last.take(),
+        }
     }
 }
 
@@ -74,27 +136,17 @@ impl<V: Simd, S: Sought> Iterator for Marks<'_, V, S> {
             match NonZeroU64::new(self.left) {
                 Some(left) => break left,
                 None => {
-                    let next = self.block + BLOCK;
-                    self.left = marks::<V, S>(self.simd, self.bytes.get(next..)?);
-                    self.block = next;
+                    self.left = self.look()?;
+                    self.end += BLOCK;
                 }
             }
         };
         self.left = left.get() & (left.get() - 1);
-        Some(self.block + left.trailing_zeros() as usize)
+        Some(self.end - BLOCK + left.trailing_zeros() as usize)
     }
 }
 
 const BLOCK: usize = u64::BITS as usize;
-
-/// The marks among the first 64 bytes, one a bit.
-#[inline(always)]
-fn marks<V: Simd, S: Sought>(simd: V, bytes: &[u8]) -> u64 {
-    match bytes.first_chunk() {
-        Some(block) => of_block::<V, S>(simd, block),
-        None => of_end::<V, S>(simd, bytes),
-    }
-}
 
 #[cold]
 fn of_end<V: Simd, S: Sought>(simd: V, bytes: &[u8]) -> u64 {
@@ -130,6 +182,8 @@ mod tests {
             for level in levels() {
                 dispatch!(level, simd => {
                     assert!(Marks::<_, S>::new(simd, &bytes, from).eq(expected.iter().copied()));
+                    let count = Marks::<_, S>::new(simd, &bytes, from).count();
+                    assert_eq!(count, expected.len());
                     assert_eq!(Marks::<_, S>::new(simd, b"N\"", 3).next(), None);
                 });
             }
@@ -140,5 +194,7 @@ mod tests {
     fn every_mark_is_found_and_nothing_else() {
         hold::<BracesAndN>(|byte| matches!(byte, b'{'..=0x7f | b'N'));
         hold::<EndsOfStrings>(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+        hold::<QuotesAndControls>(|byte| matches!(byte, b'"' | 0..0x20));
+        hold::<Backslashes>(|byte| byte == b'\\');
     }
 }

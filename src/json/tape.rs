@@ -268,24 +268,33 @@ impl Tape {
         let end = ends.next()?;
         let (end, escaped) = match bytes.get(end)? {
             b'"' => (end, false),
-            _ => (end_of_escaped(bytes, ends, end)?, true),
+            _ => {
+                let (end, behind) = end_of_escaped(bytes, ends.clone(), end)?;
+                *ends = behind;
+                (end, true)
+            }
         };
         self.push(Kind::String, start..end, escaped);
         Some(end + 1)
     }
 }
 
-/// The end of a string in which something is escaped, or may not stand, first at `at`.
+/// The end of a string in which something is escaped, or may not stand, first at `at`; and the
+/// ends behind it.
 #[cold]
-fn end_of_escaped<V: Simd>(bytes: &[u8], ends: &mut Ends<'_, V>, mut at: usize) -> Option<usize> {
+fn end_of_escaped<'a, V: Simd>(
+    bytes: &[u8],
+    mut ends: Ends<'a, V>,
+    mut at: usize,
+) -> Option<(usize, Ends<'a, V>)> {
     loop {
         let from = match bytes.get(at)? {
-            b'"' => return Some(at),
+            b'"' => return Some((at, ends)),
             b'\\' => behind_escape(bytes, at + 1)?,
             _ => return None,
         };
         // What was escaped is no end.
-        at = ends.find(|it| *it >= from)?;
+        at = ends.next_from(from)?;
     }
 }
 

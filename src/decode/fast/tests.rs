@@ -13,7 +13,7 @@ fn run_with<'a, V: Simd, S: Shape>(simd: V, text: &'a str, first: &str) -> (usiz
     let bytes = text.as_bytes();
     let first = memchr::memmem::find(bytes, first.as_bytes()).unwrap_or_default();
     let (mut at, mut count, mut hits) = (first, 0, Hits::new(simd, bytes, first + 1));
-    while let Some(start) = record_start::<_, S>(simd, bytes, at)
+    while let Some(start) = record_start::<S>(bytes, at)
         && let Some(passed) = passed::<_, S>(&mut hits, start)
     {
         (at, count) = (passed.next, count + 1);

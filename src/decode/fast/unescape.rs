@@ -2,7 +2,7 @@
 
 use fearless_simd::{Level, Simd, dispatch};
 
-use super::ends_of_strings;
+use crate::json::{Backslashes, Marks, QuotesAndControls};
 
 /// What a JSON string says, written to `room`, and where what stands at `mark` is there.
 pub(super) fn unescape<'a>(
@@ -22,40 +22,66 @@ fn unescape_with<'a, V: Simd>(
 ) -> Option<(&'a [u8], usize)> {
     // Nothing gets longer. What is in the room already is written over, so that nothing is made
     // to be written to.
-    if room.len() < string.len() {
-        room.resize(string.len().next_power_of_two(), 0);
+    if room.len() < string.len() + CHUNK {
+        room.resize((string.len() + CHUNK).next_power_of_two(), 0);
     }
-    let (mut from, mut to, mut marked) = (0, 0, None);
-    let mut ends = ends_of_strings(simd, string);
+    let (head, tail) = string.split_at_checked(mark)?;
+    let marked = append(simd, head, room, 0)?;
+    let end = append(simd, tail, room, marked)?;
+    Some((room.get(..end)?, marked))
+}
+
+/// Writes what a part of a string says to `room`, from `to` on; where that ends.
+#[inline(always)]
+fn append<V: Simd>(simd: V, string: &[u8], room: &mut [u8], mut to: usize) -> Option<usize> {
+    let (mut from, mut quotes) = (0, 0);
+    // Most of what is escaped is a quote, which need not be looked for to be copied.
+    let mut escapes = Marks::<V, Backslashes>::new(simd, string, 0);
     loop {
-        // What was escaped is no end.
-        let at = ends.find(|it| *it >= from).unwrap_or(string.len());
-        if (from..=at).contains(&mark) {
-            marked = Some(to + (mark - from));
-        }
-        copy(string.get(from..)?, room.get_mut(to..)?, at - from)?;
-        to += at - from;
-        let Some(escape) = string.get(at..).filter(|rest| !rest.is_empty()) else { break };
-        let (byte, len) = match escape {
-            [b'\\', it @ (b'"' | b'\\' | b'/'), ..] => (*it, 2),
-            [b'\\', b'n', ..] => (b'\n', 2),
-            [b'\\', b't', ..] => (b'\t', 2),
-            [b'\\', b'u', digits @ ..] => (ascii(digits.get(..4)?)?, 6),
+        // What was escaped is no escape.
+        let at = escapes.next_from(from);
+        let len = at.unwrap_or(string.len()) - from;
+        copy(string.get(from..)?, room.get_mut(to..)?, len)?;
+        to += len;
+        let Some(at) = at else { break };
+        let (byte, escape) = match *string.get(at + 1)? {
+            b'"' => {
+                quotes += 1;
+                (b'"', 2)
+            }
+            it @ (b'\\' | b'/') => (it, 2),
+            b'n' => (b'\n', 2),
+            b't' => (b'\t', 2),
+            b'u' => (ascii(string.get(at + 2..at + 6)?)?, 6),
             _ => return None,
         };
         *room.get_mut(to)? = byte;
-        (from, to) = (at + len, to + 1);
+        (from, to) = (at + escape, to + 1);
     }
-    Some((room.get(..to)?, marked?))
+    // Another quote would have ended the string.
+    let all_quotes = Marks::<V, QuotesAndControls>::new(simd, string, 0).count();
+    (all_quotes == quotes).then_some(to)
 }
 
-/// Copies the first `len` bytes, and of a few more than there are where that is faster: what is
-/// between two quotes is short.
+/// What is copied in one go: what is between two quotes is short.
+const CHUNK: usize = 32;
+
+/// Copies the first `len` bytes, and of a few more than there are where that is faster.
+#[inline(always)]
 fn copy(from: &[u8], to: &mut [u8], len: usize) -> Option<()> {
-    match (from.first_chunk::<16>(), to.first_chunk_mut::<16>()) {
-        (Some(from), Some(to)) if len <= 16 => *to = *from,
-        _ => to.get_mut(..len)?.copy_from_slice(from.get(..len)?),
+    match (from.first_chunk::<CHUNK>(), to.first_chunk_mut::<CHUNK>()) {
+        (Some(from), Some(to)) if len <= CHUNK => {
+            *to = *from;
+            Some(())
+        }
+        _ => copy_long(from, to, len),
     }
+}
+
+// Inlined, both ways of copying would become the slower one.
+#[inline(never)]
+fn copy_long(from: &[u8], to: &mut [u8], len: usize) -> Option<()> {
+    to.get_mut(..len)?.copy_from_slice(from.get(..len)?);
     Some(())
 }
 
