@@ -71,7 +71,7 @@ pub fn may_be_ours(name: &[u8]) -> bool {
 /// Whether a record of which the name begins with these letters may be one that rolewatch reads,
 /// or these are no letters. Nearly all others are told by this.
 #[must_use]
-#[inline]
+#[inline(always)]
 pub fn may_begin_ours(head: &[u8; 5]) -> bool {
     let [a, b, c, d, e] = *head;
     let number = u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]);

@@ -252,12 +252,11 @@ fn is_graphic(bytes: &[u8]) -> bool {
 }
 
 fn is_unique_id(s: &str) -> bool {
-    let (mut fine, mut letters) = (true, false);
-    for b in s.bytes() {
-        letters |= b.is_ascii_uppercase();
-        fine &= b.is_ascii_uppercase() | b.is_ascii_digit();
-    }
-    (4..=128).contains(&s.len()) && fine && letters
+    // All of it is looked at, as in `is_graphic`; the first one is a letter.
+    let is_fine = |b: u8| b.is_ascii_uppercase() | b.is_ascii_digit();
+    (4..=128).contains(&s.len())
+        && s.bytes().fold(true, |fine, b| fine & is_fine(b))
+        && s.bytes().any(|b| b.is_ascii_uppercase())
 }
 
 impl Serialize for ExternalId {

@@ -80,7 +80,7 @@ fn role_of_denial(message: &str) -> Option<RoleArn> {
 
 fn assumed_role_id(record: Json<'_>) -> Option<crate::id::UniqueId> {
     let user = field::at(record, ["responseElements", "assumedRoleUser"]);
-    field::str(user, "assumedRoleId")?.split(':').next()?.parse().ok()
+    field::cut(&field::str(user, "assumedRoleId")?).0.parse().ok()
 }
 
 /// No request parameters are no knowledge; parameters without an ExternalId are knowledge.

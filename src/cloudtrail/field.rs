@@ -46,6 +46,14 @@ pub(super) fn at<'a, const N: usize>(value: Json<'a>, path: [&str; N]) -> Json<'
     inner
 }
 
+/// What stands before the first colon, and behind it if there is one. Two are cut of every call,
+/// for which the standard library takes four times as long.
+#[inline]
+pub(super) fn cut(text: &str) -> (&str, Option<&str>) {
+    let parts = memchr::memchr(b':', text.as_bytes()).and_then(|at| text.split_at_checked(at));
+    parts.map_or((text, None), |(head, tail)| (head, tail.get(1..)))
+}
+
 /// `true`, `"true"`, `"True"`; `false` likewise.
 #[inline(always)]
 pub(super) fn bool(value: Json<'_>, name: &str) -> Option<bool> {

@@ -11,10 +11,7 @@ pub(super) fn principal(record: Json<'_>) -> Principal {
     let identity = field::at(record, ["userIdentity"]);
     let kind = kind(identity);
     let principal_id = field::str(identity, "principalId").unwrap_or_default();
-    let (id, session) = match principal_id.split_once(':') {
-        Some((id, session)) => (id, Some(session)),
-        None => (&*principal_id, None),
-    };
+    let (id, session) = field::cut(&principal_id);
     let issuer = field::at(identity, ["sessionContext", "sessionIssuer"]);
     let from_role = matches!(kind, PrincipalKind::Role | PrincipalKind::AwsAccount);
     Principal {

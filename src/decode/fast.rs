@@ -126,8 +126,8 @@ pub(super) struct Ahead(usize);
 struct Passed<'a> {
     /// The record, as it is written.
     span: &'a [u8],
-    /// Its name, and where that stands in the record.
-    name: &'a [u8],
+    /// Its name, unless it begins like none of ours, and where that stands in the record.
+    name: Option<&'a [u8]>,
     name_at: usize,
     /// Where the next element begins, or the array ends.
     next: usize,
@@ -174,7 +174,7 @@ impl Walk<'_> {
                 self.ahead = Ahead(hits.marks.seen());
                 return at;
             };
-            if !passed.is_last && !cloudtrail::may_be_ours(passed.name) {
+            if !passed.is_last && !passed.name.is_some_and(cloudtrail::may_be_ours) {
                 self.seen += 1;
                 self.decoded.other += 1;
             } else if self.read::<S>(&passed, start).is_none() {
@@ -427,13 +427,12 @@ fn last_end<S: Shape>(bytes: &[u8]) -> Option<End> {
     record.ends_with(b"}").then_some(End { record: record.len(), next, is_last: true })
 }
 
-/// The name that begins here, if nothing in it is escaped; of one that begins like none of ours
-/// the beginning.
+/// The name that begins here, if nothing in it is escaped; none if it begins like none of ours.
 #[inline(always)]
-fn name_of<'a>(bytes: &'a [u8], quote: &[u8]) -> Option<&'a [u8]> {
+fn name_of<'a>(bytes: &'a [u8], quote: &[u8]) -> Option<Option<&'a [u8]>> {
     match bytes.first_chunk() {
-        Some(head) if !cloudtrail::may_begin_ours(head) => Some(head),
-        _ => plain_text(bytes, quote),
+        Some(head) if !cloudtrail::may_begin_ours(head) => Some(None),
+        _ => plain_text(bytes, quote).map(Some),
     }
 }
 

@@ -183,17 +183,16 @@ impl Tape {
         if bytes.get(at) != Some(&b'"') {
             return None;
         }
-        let end = self.string(bytes, ends, at)?;
-        let (entry, object) = (self.entries.len() - 1, self.open.last().copied()?);
-        if let Some(key) = self.entries.last_mut() {
-            key.mark = match key.escaped {
-                false => mark(bytes.get(at + 1..end - 1)?),
-                true => mark_of_escaped(bytes.get(at..end)?)?,
-            };
-            key.next = position(object);
-            self.keys.put(key.mark, key.next, entry);
-        }
-        (bytes.get(end) == Some(&b':')).then_some(end + 1)
+        let (end, escaped) = Self::end_of_string(bytes, ends, at)?;
+        let mark = match escaped {
+            false => mark(bytes.get(at + 1..end)?),
+            true => mark_of_escaped(bytes.get(at..=end)?)?,
+        };
+        let next = position(self.open.last().copied()?);
+        self.keys.put(mark, next, self.entries.len());
+        let (start, kind) = (position(at + 1), Kind::String);
+        self.entries.push(Entry { kind, escaped, start, end: position(end), next, mark });
+        (bytes.get(end + 1) == Some(&b':')).then_some(end + 2)
     }
 
     /// The beginning of an array or object, and its end if there is nothing in it.
@@ -263,19 +262,28 @@ impl Tape {
         ends: &mut Ends<'_, V>,
         at: usize,
     ) -> Option<usize> {
-        // Outside of strings there is no mark but the quotes that begin them.
-        let start = ends.next().filter(|quote| *quote == at)? + 1;
-        let end = ends.next()?;
-        let (end, escaped) = match bytes.get(end)? {
-            b'"' => (end, false),
-            _ => {
-                let (end, behind) = end_of_escaped(bytes, ends.clone(), end)?;
-                *ends = behind;
-                (end, true)
-            }
-        };
-        self.push(Kind::String, start..end, escaped);
+        let (end, escaped) = Self::end_of_string(bytes, ends, at)?;
+        self.push(Kind::String, at + 1..end, escaped);
         Some(end + 1)
+    }
+
+    /// Where the string ends whose first quote stands at `at`, and whether anything in it is
+    /// escaped.
+    #[inline(always)]
+    fn end_of_string<V: Simd>(
+        bytes: &[u8],
+        ends: &mut Ends<'_, V>,
+        at: usize,
+    ) -> Option<(usize, bool)> {
+        // Outside of strings there is no mark but the quotes that begin them.
+        ends.next().filter(|quote| *quote == at)?;
+        let end = ends.next()?;
+        if bytes.get(end) == Some(&b'"') {
+            return Some((end, false));
+        }
+        let (end, behind) = end_of_escaped(bytes, ends.clone(), end)?;
+        *ends = behind;
+        Some((end, true))
     }
 }
 
