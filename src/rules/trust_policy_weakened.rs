@@ -27,7 +27,8 @@ pub(super) const RULE: Rule = Rule {
            less with an ExternalId), the subjects of an identity provider without an owner, a \
            whole account where one principal stood, a user without the MFA that all others need, \
            or those it let in without the ExternalId, MFA, organisation, subject, source or Deny \
-           that was demanded. Where the policy before is not known, the \
+           that was demanded. An outside account that a pipeline lets in is less, and low where \
+           outsiders take the role anyway without an ExternalId. Where the policy before is not known, the \
            new one is compared with how the role was taken. An added principal of the same \
            account, and a tightening, are nothing.",
     why: "Whoever can write a trust policy can let himself in from anywhere, without a key of \
@@ -41,10 +42,12 @@ pub(super) const RULE: Rule = Rule {
 };
 
 /// A new account that a pipeline lets in was let in by a change that colleagues could see: worth a
-/// look, and not at night. An administrator's session lets in whom it likes.
+/// look, and not at night; and less where outsiders take the role anyway and are asked for no more,
+/// for then a vendor has moved. An administrator's session lets in whom it likes.
 fn by_its_writer(case: &Case<'_>, worst: &Difference, severity: Severity) -> Severity {
     let is_new_account = case.is_pipeline && worst.phrase == "opened to a new account";
     match severity {
+        Severity::High if is_new_account && case.role.is_some_and(is_outsiders) => Severity::Low,
         Severity::High if is_new_account => Severity::Medium,
         Severity::Medium if is_new_account => Severity::Low,
         severity => severity,
@@ -174,6 +177,15 @@ fn against_use(rewrite: &Rewrite, role: &RoleBaseline) -> Vec<Difference> {
     found
 }
 
+/// Whether the role is taken from outside, day by day, without an ExternalId.
+fn is_outsiders(role: &RoleBaseline) -> bool {
+    let habits = role.habits(CallerClass::ExternalAccount);
+    let table = habits.and_then(|it| it.table(Dimension::ExternalId));
+    let mut without =
+        table.into_iter().flat_map(|it| it.iter()).filter(|(value, _)| value.ends_with(" none"));
+    without.any(|(_, seen)| seen.days.count() >= STEADY_DAYS)
+}
+
 /// Days on which an account has sent an ExternalId; 0 if it ever came without one.
 fn days_with_external_id(role: &RoleBaseline, account: &str) -> u32 {
     let table = role.habits(CallerClass::ExternalAccount);
@@ -195,7 +207,7 @@ fn days_with_external_id(role: &RoleBaseline, account: &str) -> u32 {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::tests::scene::{Scene, call, user, with};
+    use super::super::tests::scene::{Scene, call, session, user, with};
     use super::RULE;
     use crate::severity::Severity::{self, Critical, High, Low, Medium};
 
@@ -312,6 +324,31 @@ mod tests {
             }
             assert_eq!(scene.then(RULE.id, last), Some(High), "after {}", between.len());
         }
+    }
+
+    #[test]
+    fn a_vendor_that_moves_is_no_news_where_a_pipeline_lets_it_in() {
+        let target = "arn:aws:iam::111122223333:role/Target";
+        let vendor = |secret: Value| {
+            let changes = [
+                ("/userIdentity", user("scanner", "444455556666")),
+                ("/requestParameters/roleArn", json!(target)),
+                ("/requestParameters/externalId", secret),
+            ];
+            with(call(), &changes)
+        };
+        let apply = json!("arn:aws:iam::111122223333:role/Apply");
+        let run = [("/userIdentity", session("ci", "run")), ("/requestParameters/roleArn", apply)];
+        let opening = writes("update", &trusting(json!("777788889999"), json!({})));
+        let by_pipeline = with(opening.clone(), &[("/userIdentity", session("Apply", "run"))]);
+        let after = |days, secret: Value, opening: &Value| {
+            let scene = Scene::default().daily(5, &with(call(), &run));
+            scene.daily(days, &vendor(secret)).then(RULE.id, opening)
+        };
+        assert_eq!(after(9, Value::Null, &by_pipeline), Some(Low));
+        assert_eq!(after(0, Value::Null, &by_pipeline), Some(Medium), "no vendor's role");
+        assert_eq!(after(9, json!("secret"), &by_pipeline), Some(Medium), "it came with more");
+        assert_eq!(after(9, Value::Null, &opening), Some(High), "not by a pipeline");
     }
 
     /// The writing of another role's policy.
