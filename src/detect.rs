@@ -214,7 +214,7 @@ fn copy(
         }
     }
     let revision = first.revision + u32::from(decided.is_sent());
-    let (findings, surprise) = (all.as_slice(), first.surprise.as_ref());
+    let (findings, surprise) = (all.as_slice(), decided.found.surprise.as_ref());
     let known = Known { revision, findings, surprise, mode };
     follow::remember(state, followed, known, &mut changes);
     changes.push(Change::SawCopy {

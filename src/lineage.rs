@@ -24,7 +24,8 @@ use crate::id::{AccessKeyId, Address, EventId, RoleArn, UniqueId};
 use crate::text::Text;
 
 pub use id::{
-    CallId, CredentialKey, awaited, findable, issued, places_of, sharing_a_set, told_by, used_by,
+    CallId, CredentialKey, awaited, findable, issued, next_use, places_of, sharing_a_set, told_by,
+    used_by,
 };
 pub use shelf::{Found, Perishable, Shelf};
 pub use trace::{CROWD, Sessions, Trace, origin_of, trace};

@@ -10,6 +10,7 @@
 
 mod weigh;
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::baseline::{Caller, Dimension, RoleBaseline, Turnover};
@@ -19,10 +20,14 @@ use crate::lineage::Lineage;
 use crate::profile::{Behind, CallerKind};
 use crate::trust::Named;
 
-use weigh::weigh;
+use weigh::{came_back, is_doubtful, weigh};
 
 /// Bits from which one value alone is worth a finding of low severity: one in thirty-two.
 pub const UNUSUAL: f64 = 5.0;
+
+/// How long a person is under way at least who moves to where they never were. Two uses of a key
+/// that are closer and in two places are two persons'.
+pub const TRAVEL: SignedDuration = SignedDuration::from_hours(10);
 
 /// The surprise of one assumption.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -119,6 +124,8 @@ pub struct Known<'a> {
     pub actor: Option<&'a Caller>,
     /// What is normal for all who come the same way, and for all workloads.
     pub circles: [Option<&'a Caller>; 2],
+    /// What is normal for all people of ours, where one of them calls.
+    pub people: Option<&'a Caller>,
     /// How closely a trustworthy policy names the caller.
     pub named: Option<Named>,
     /// Whether the role was seen being made.
@@ -178,6 +185,25 @@ impl Surprise {
             now.signs.into_iter().filter(|sign| all.sign(sign.kind).is_none()).collect();
         all.signs.extend(more);
         Some(all)
+    }
+
+    /// Whether what a key's owner does next may tell more of the call: a thief who comes first is
+    /// in two places only once the owner is back.
+    #[must_use]
+    pub fn is_doubtful(&self, it: &Assumption) -> bool {
+        is_doubtful(it, self)
+    }
+
+    /// The same call once its key was used where it had been before; `None` if it was not, or long
+    /// after.
+    #[must_use]
+    pub fn once_back(&self, it: &Assumption, caller: &Caller, without: Without) -> Option<Self> {
+        if !self.is_doubtful(it) || without.has(Ingredient::TwoPlaces) {
+            return None;
+        }
+        let mut surprise = self.clone();
+        surprise.signs.push(came_back(it, self, caller)?);
+        Some(surprise)
     }
 
     /// All bits together.

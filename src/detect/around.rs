@@ -166,6 +166,8 @@ pub(super) fn surprise(
     let asks = |_: &&Caller| !without.has(Ingredient::Caller);
     let of_all = circle.as_ref().filter(|_| is_token(behind)).map(|_| profile::workloads());
     let circles = [circle.as_ref(), of_all.as_ref()].map(|it| state.caller(it?));
+    let is_persons = behind.kind == CallerKind::Person && around.is_ours;
+    let people = if is_persons { state.caller(&profile::people()) } else { None };
     let none = RoleBaseline::default();
     let known = Known {
         role: around.role.as_deref().unwrap_or(&none),
@@ -173,8 +175,9 @@ pub(super) fn surprise(
         behind,
         actor: actor.filter(asks),
         circles: [circles[0].as_deref(), circles[1].as_deref()],
+        people: people.as_deref().filter(asks),
         named: entry.filter(|_| !without.has(Ingredient::Trust)).and_then(Entry::explains),
-        is_role_made: history.as_ref().is_some_and(|history| history.last().is_some()),
+        is_role_made: history.as_ref().is_some_and(|history| is_made_openly(history)),
         is_ours: around.is_ours,
         lineage,
         colleagues: &|| {
@@ -187,6 +190,12 @@ pub(super) fn surprise(
         without,
     };
     Surprise::of(it, &known)
+}
+
+/// Whether the latest policy of a role raised no alert when it was written: what is known of the
+/// role begins there.
+fn is_made_openly(history: &History) -> bool {
+    history.last().is_some_and(|(_, version)| version.weakening.is_none())
 }
 
 fn is_token(behind: &Behind) -> bool {

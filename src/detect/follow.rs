@@ -20,7 +20,7 @@ use crate::lineage::{
 use crate::profile;
 use crate::rules::FOLLOWING;
 use crate::state::{Change, Changes, FirstCopy, SharedCall, State, Waiter};
-use crate::surprise::Surprise;
+use crate::surprise::{SignKind, Surprise};
 
 /// Times that one record completes a call at most: several times all that can wait. Only a forged
 /// log comes near.
@@ -117,10 +117,14 @@ pub(super) fn remember(
             changes.push(Change::Issued(id, Arc::new(session)));
         }
     }
-    let may_wait = it.call.granted() && !lineage.settled;
-    let keys = if may_wait { lineage::awaited(it) } else { Vec::new() };
+    let Known { revision, findings, surprise, mode } = known;
+    let keys: Vec<CredentialKey> = match surprise {
+        _ if !it.call.granted() => Vec::new(),
+        _ if !lineage.settled => lineage::awaited(it),
+        Some(surprise) if surprise.is_doubtful(it) => lineage::next_use(it).into_iter().collect(),
+        _ => Vec::new(),
+    };
     if !keys.is_empty() {
-        let Known { revision, findings, surprise, mode } = known;
         let (findings, surprise) = (findings.to_vec(), surprise.cloned());
         let learned = mode == Mode::Learn;
         let (call, lineage) = (it.clone(), Arc::clone(lineage));
@@ -143,6 +147,7 @@ pub fn advance(
         Verdict::Judged(judged) => judged,
     };
     let mut waiting = woken_by(state, &judged.changes);
+    waiting.extend(doubtful_before(state, event));
     let mut completed = 0;
     while let Some((_, id)) = waiting.pop_first()
         && completed < MOST_COMPLETED
@@ -183,6 +188,16 @@ fn woken_by(state: &mut State<'_>, changes: &Changes) -> BTreeSet<(Timestamp, Ca
     others.filter_map(|id| Some((state.waiter(&id)?.call.call.time, id))).collect()
 }
 
+/// The calls from new places that were made with the same key as this one.
+fn doubtful_before(state: &State<'_>, event: &Event) -> Vec<(Timestamp, CallId)> {
+    let Event::Assumption(it) = event else { return Vec::new() };
+    let keys = lineage::next_use(it).into_iter();
+    let waiting = keys.flat_map(|key| state.waiting_under(&key).collect::<Vec<_>>());
+    let own = CallId::of_assumption(it);
+    let others = waiting.filter(|id| *id != own);
+    others.filter_map(|id| Some((state.waiter(&id)?.call.call.time, id))).collect()
+}
+
 /// Judges a call again of which more is known now: what only now becomes true goes out as the
 /// next revision, and so does another origin than was told. `None` where nothing has changed.
 fn complete(
@@ -196,20 +211,26 @@ fn complete(
     let followed = Followed::of(state, &own);
     let (event, lineage) = (&*followed.event, followed.lineage()?);
     let Event::Assumption(it) = event else { return None };
-    if *lineage == *waiter.lineage {
+    let without = config.tuning().without;
+    let around = Around::of(state, event, Some(lineage));
+    let back = waiter.surprise.as_ref().zip(around.caller.as_deref());
+    let once_back = back.and_then(|(surprise, caller)| surprise.once_back(it, caller, without));
+    if *lineage == *waiter.lineage && once_back.is_none() {
         return None;
     }
+    let is_back = once_back.is_some();
+    let first = once_back.or_else(|| waiter.surprise.clone());
     let mode = if waiter.learned { Mode::Learn } else { mode(it.call.time) };
     let found = match mode {
         Mode::Watch => {
-            let around = Around::of(state, event, Some(lineage));
-            let now = surprise(state, event, &around, Some(lineage), config.tuning().without);
-            let surprise = Surprise::with(waiter.surprise.clone(), now);
+            let now = surprise(state, event, &around, Some(lineage), without);
+            let surprise = Surprise::with(first.clone(), now);
             find(state, config, event, &around, Some(lineage), surprise)
         }
         Mode::Learn => Found::default(),
     };
-    let followed_up = found.findings.iter().filter(|it| FOLLOWING.contains(&&*it.rule));
+    let follows = |it: &&Finding| FOLLOWING.contains(&&*it.rule) || is_of_purpose(it, &found);
+    let followed_up = found.findings.iter().filter(follows);
     let News { all, is_news } = News::of(&waiter.findings, followed_up.cloned().collect());
     let again = Found { findings: all.clone(), ..found };
     let told_otherwise = waiter.revision > 0 && waiter.lineage.tells_otherwise(lineage);
@@ -221,16 +242,22 @@ fn complete(
     let revision = waiter.revision + u32::from(decided.is_sent());
     let mut changes = Changes::new();
     // Of a call that is judged by its fuller copy that one teaches.
-    if all.is_empty() && !around::is_half_told(state, it) {
+    if all.is_empty() && !is_back && !around::is_half_told(state, it) {
         changes.extend(completing_lessons(state, &waiter, it, lineage));
     }
     changes.extend(known_copy(state, it, revision, &all));
-    let (findings, surprise) = (all.as_slice(), waiter.surprise.as_ref());
+    let (findings, surprise) = (all.as_slice(), first.as_ref());
     remember(state, &followed, Known { revision, findings, surprise, mode }, &mut changes);
     let Judged { alert, repeat, findings, changes, .. } =
         decided.into_judged(event, Some(lineage), revision.max(1), true, changes);
     let alert_id = it.call.alert_id();
     Some((Late { alert_id, alert, repeat, findings, lineage: lineage.clone() }, changes))
+}
+
+/// Whether a finding is about the token at the origin, which was not known before.
+fn is_of_purpose(it: &Finding, found: &Found) -> bool {
+    let sign = found.surprise.as_ref().and_then(|it| it.sign(SignKind::OtherPurpose));
+    it.rule == "unexpected_principal" && sign.is_some()
 }
 
 /// What is kept of the copies of a call, if another one may come.

@@ -297,4 +297,6 @@ fn what_is_exempt_brings_nothing_else_up() {
     assert!(judged.alert.is_none(), "{:?}", judged.alert);
 }
 
+mod late;
+mod returns;
 mod stories;

@@ -354,6 +354,15 @@ pub fn awaited(it: &Assumption) -> Vec<CredentialKey> {
     keys
 }
 
+/// Under what a call with a long-term key waits for the next use of it.
+#[must_use]
+pub fn next_use(it: &Assumption) -> Option<CredentialKey> {
+    let principal = &it.call.principal;
+    let is_key = matches!(principal.credential, Credential::LongTerm(_));
+    let user = principal.key().filter(|_| is_key && it.call.granted())?;
+    Some(CredentialKey::of(b'u', 0, &[user.as_str()]))
+}
+
 /// Whether a session is found under the name that its caller tells of itself, or has none: a key
 /// id may come again for another role.
 pub(super) fn agrees(session: &Session, principal: &Principal) -> bool {

@@ -16,11 +16,11 @@ pub(super) const RULE: Rule = Rule {
     sees: "A granted assumption from outside the declared networks (high), or from a network \
            that is new to the role and to the caller. The latter is medium with a long-term key, or \
            where the session was made elsewhere, else low, and more where more is unusual about \
-           the call: that a key was used elsewhere hours before, the less time its owner had to \
-           travel the more, and most for one that was only ever used from one place, as scripts \
-           are; or that it was not used for longer than a holiday. Roles and callers whose \
-           networks always change are quiet by themselves; addresses of services and of identity \
-           providers are not looked at.",
+           the call: that a key was used elsewhere hours before, or again hours later, the less \
+           time its owner had to travel the more, and most for one that was only ever used from \
+           one place, as scripts are; or that it was not used for longer than a holiday. Roles \
+           and callers whose networks always change are quiet by themselves; addresses of services \
+           and of identity providers are not looked at.",
     why: "A stolen credential is used from where the thief is.",
     harmless: "A journey, a new office, a new provider at home, a build service that has moved.",
     first: "Ask the person, on another way than the account in question, whether they are where \

@@ -224,6 +224,31 @@ mod tests {
     }
 
     #[test]
+    fn a_role_is_no_new_one_if_its_making_raised_an_alert() {
+        let after_letting_in = |guests: Value| {
+            let document = json!({"Version": "2012-10-17", "Statement": [{
+                "Effect": "Allow", "Principal": {"AWS": guests}, "Action": "sts:AssumeRole"}]});
+            let making = json!({
+                "eventSource": "iam.amazonaws.com", "eventName": "CreateRole",
+                "recipientAccountId": "111122223333", "sourceIPAddress": "198.51.100.7",
+                "userIdentity": user("alice", "111122223333"),
+                "requestParameters": {
+                    "roleName": "Target", "assumeRolePolicyDocument": document.to_string(),
+                },
+                "responseElements": {"role": {
+                    "arn": "arn:aws:iam::111122223333:role/Target", "roleId": "AROAEXAMPLETARGET",
+                }},
+            });
+            let mut scene = Scene::default().daily(30, &by("bob", "Other"));
+            scene.then("trust_policy_weakened", &making);
+            scene.then(RULE.id, &by("bob", "Target"))
+        };
+        assert_eq!(after_letting_in(json!(["111122223333"])), None);
+        let stranger_too = json!(["111122223333", "777788889999"]);
+        assert_eq!(after_letting_in(stranger_too), Some(Severity::Medium));
+    }
+
+    #[test]
     fn is_low_for_a_newcomer_and_silent_on_the_list_and_at_a_new_role() {
         let mut scene = Scene::default().daily(30, &call());
         assert_eq!(scene.then(RULE.id, &by("newcomer", "Target")), Some(Severity::Low));

@@ -12,10 +12,11 @@ use crate::lineage::{
     CallId, CredentialKey, Found, GRACE, Lineage, Perishable, Place, Session, Shelf,
 };
 use crate::map::Set;
-use crate::surprise::Surprise;
+use crate::surprise::{Surprise, TRAVEL};
 
 /// A granted call of which something is missing that may still come: the record of the session
-/// that made it, or of the place where the person was.
+/// that made it, or of the place where the person was; or the next use of a key, where it was
+/// before.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Waiter {
     /// The call.
@@ -36,7 +37,8 @@ pub struct Waiter {
 
 impl Perishable for Waiter {
     fn until(&self) -> Timestamp {
-        self.call.call.time + GRACE
+        let span = if self.lineage.settled { TRAVEL } else { GRACE };
+        self.call.call.time + span
     }
 
     fn keys(&self) -> &[CredentialKey] {

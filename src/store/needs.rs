@@ -8,7 +8,7 @@ use crate::event::{Assumption, Event, Principal, PrincipalKey, PrincipalKind, Tr
 use crate::id::RoleArn;
 use crate::lineage::{self, CallId, CredentialKey, Session};
 use crate::pipeline::Question;
-use crate::profile::{self, Behind};
+use crate::profile::{self, Behind, CallerKind};
 use crate::state::{Change, Memory, Subject};
 use crate::text::Text;
 use crate::trust::{RoleKey, TrustPolicy, party_of, trusted_ids, trusted_parties};
@@ -32,9 +32,14 @@ pub fn keys(memory: &dyn Memory, event: &Event) -> Vec<Key> {
             keys.extend(holder(it).map(Key::Caller));
             let behind = Behind::of(&it.call, None, false);
             keys.extend(profile::circle(it, &behind).map(Key::Caller));
+            let is_persons = behind.kind == CallerKind::Person;
+            keys.extend(is_persons.then(|| Key::Caller(profile::people())));
             keys.extend(waiting(memory, &lineage::issued(it)));
         }
-        Event::SignIn(it) => keys.extend(waiting(memory, &lineage::told_by(it))),
+        Event::SignIn(it) => {
+            keys.push(Key::Caller(profile::people()));
+            keys.extend(waiting(memory, &lineage::told_by(it)));
+        }
         Event::TrustChange(it) => keys.extend(of_writing(memory, it)),
     }
     keys

@@ -1,15 +1,18 @@
 //! The weighing of one call: what is new about it, from both sides, and the signs beside.
 
-use jiff::{SignedDuration, Timestamp};
+mod place;
+
+use jiff::Timestamp;
 
 use super::{Colleagues, Known, Part, Sign, SignKind, Surprise};
 use crate::baseline::{Caller, Dimension, Habits, Table, Turnover};
 use crate::config::Ingredient;
-use crate::event::{Assumption, CallerClass, Credential, PrincipalKind};
-use crate::id::{Address, RoleArn};
-use crate::lineage::Lineage;
+use crate::event::{Assumption, CallerClass, PrincipalKind};
+use crate::id::RoleArn;
 use crate::profile::{self, CallerKind};
 use crate::trust::Named;
+
+pub(super) use place::{came_back, is_doubtful};
 
 /// Bits that one new value adds to the sum at most, so that no soft one decides alone.
 const CAP: f64 = 8.0;
@@ -117,8 +120,10 @@ impl Weighing<'_> {
         let asks = self.is_person && taken.value_days > 0 && !is_known_for_it;
         let colleagues = if asks { (self.known.colleagues)() } else { Colleagues::default() };
         let is_alike = is_known_for_it || colleagues.take_it;
-        let bits = self.bits_of_pair(turnover, taken, is_alike);
         let dimension = if actor == key { Dimension::Principal } else { Dimension::Origin };
+        let bits = self.bits_of_pair(turnover, taken, is_alike);
+        // Whoever comes through a role was let in there first.
+        let bits = if dimension == Dimension::Origin { 0.8 * bits } else { bits };
         let calls = role.calls_of_all(Dimension::Principal);
         let (value, of_caller) = (actor.as_str().to_owned(), Some(of_caller));
         self.push(Part { dimension, value, of_role, of_caller, turnover, calls, bits });
@@ -159,7 +164,8 @@ impl Weighing<'_> {
         } else if of_role.value_days == 0 {
             if self.known.is_role_made { 0.0 } else { caller.min(4.0) }
         } else if self.is_person {
-            0.75 * (caller + if of_role.values < 5 { role } else { role / 2.0 })
+            // Where many come there are reasons to come that no record shows.
+            if of_role.values < 5 { 0.75 * (caller + role) } else { 0.65 * (caller + role / 2.0) }
         } else {
             role + caller
         };
@@ -229,153 +235,12 @@ impl Weighing<'_> {
         self.sign(SignKind::NewKind, self.at_most(turnover.bits_of_new(), CAP), words);
     }
 
-    /// Where the call came from.
-    fn network(&mut self, is_new_pair: bool) {
-        self.circle();
-        let call = &self.it.call;
-        if !profile::has_network_of_its_own(call) {
-            return;
-        }
-        let (block, network) = (call.block(), call.network());
-        let seen = |dimension, value: &str| {
-            self.caller().is_some_and(|it| it.seen(dimension, value).is_some())
-        };
-        if seen(Dimension::NetworkBlock, block.as_str())
-            || seen(Dimension::Network, network.as_str())
-        {
-            return;
-        }
-        let of_class = self.known.role.habits(self.class);
-        let dimension = Dimension::NetworkBlock;
-        let table = of_class.and_then(|it| it.table(dimension));
-        let turnover = table.map_or_else(Turnover::default, |it| it.turnover());
-        let is_known = table.is_some_and(|it| it.get(block.as_str()).is_some());
-        let of_role = if is_known { 0.0 } else { turnover.bits_of_new() };
-        let own = self.caller().map_or_else(Turnover::default, |it| it.turnover(dimension));
-        let newcomers = self.known.role.turnover_of_all(Dimension::Principal).values;
-        let is_one_more = self.is_person && is_new_pair && newcomers > MANY;
-        let bits = match own.value_days {
-            // Whoever came just now is known by the role alone.
-            0 if turnover.value_days == 0 => 0.0,
-            // A new user alone is the vendor's affair, and so is a new place.
-            0 if self.is_new_of_vendor => 1.5 * of_role,
-            0 if self.is_person && turnover.values > MANY => of_role.min(3.0),
-            0 => of_role,
-            days if self.known.named == Some(Named::Itself) && days < 5 => 0.0,
-            _ if is_known => own.bits_of_new().min(2.0),
-            _ if is_one_more => own.bits_of_new().min(3.5),
-            _ => own.bits_of_new(),
-        };
-        let bits = self.at_most(bits, CAP);
-        let calls = table.map_or(0, |it| it.calls());
-        let (value, of_caller) = (block.as_str().to_owned(), Some(own.bits_of_new()));
-        self.push(Part { dimension, value, of_role, of_caller, turnover, calls, bits });
-        if bits > 2.0 {
-            self.two_places(block.as_str(), turnover);
-            self.absence();
-        }
-        self.moved(block.as_str());
-    }
-
-    /// Nobody who comes by this provider, or no workload, ever called from there.
-    fn circle(&mut self) {
-        let Some((dimension, block)) = profile::block_of_circle(&self.it.call) else { return };
-        let habits = self.known.circles.map(|it| it.map(Caller::habits));
-        let [Some(own), workloads] = habits else { return };
-        let is_known = |it: &Habits| it.seen(dimension, &block).is_some();
-        let of_saml = self.it.call.principal.kind == PrincipalKind::Saml;
-        let is_callers = !of_saml && self.caller().is_some_and(is_known);
-        if is_known(own) || workloads.is_some_and(is_known) || is_callers {
-            return;
-        }
-        let bits = self.at_most(own.turnover(dimension).bits_of_new(), CAP);
-        let (bits, words) = match of_saml {
-            true => (bits * 1.5, "nobody came by this identity provider from there before"),
-            false => (bits, "nobody of its kind called from there before"),
-        };
-        self.sign(SignKind::NotOfCircle, bits, words);
-    }
-
-    /// A long-term key that was used elsewhere hours before. Whoever travels is a day under way.
-    fn two_places(&mut self, block: &str, of_role: Turnover) {
-        const HOURS: i64 = 10;
-        const HISTORY: u32 = 4;
-        let principal = &self.it.call.principal;
-        let is_key = matches!(principal.credential, Credential::LongTerm(_));
-        let table = self.caller().and_then(|it| it.table(Dimension::NetworkBlock));
-        let others =
-            table.into_iter().flat_map(|it| it.iter()).filter(|(other, _)| *other != block);
-        let Some(last) = others.map(|(_, seen)| seen.last).max() else { return };
-        let since = self.it.call.time.duration_since(last);
-        let own =
-            self.caller().map_or_else(Turnover::default, |it| it.turnover(Dimension::NetworkBlock));
-        if self.is_person
-            && self.known.is_ours
-            && own.value_days > HISTORY
-            && is_key
-            && since < SignedDuration::from_hours(HOURS)
-        {
-            let mut words = match since.as_hours() {
-                ..=0 => "within the hour before the key was used elsewhere".to_owned(),
-                1 => "an hour before the key was used elsewhere".to_owned(),
-                hours => format!("{hours} hours before the key was used elsewhere"),
-            };
-            // The longer ago, the more likely it is that the owner has travelled.
-            let mut bits = 6.5 - since.as_hours() as f64 / 4.0;
-            // People travel; the scripts that bear such keys, and the roles made for them, do not.
-            if own.values == 1 && of_role.values == 1 {
-                words.push_str(", the one place where it and the role were ever used");
-                bits += 2.5;
-            }
-            self.sign(SignKind::TwoPlaces, bits, words);
-        }
-    }
-
-    /// A long-term key that was not used for days, and is used again from elsewhere.
-    fn absence(&mut self) {
-        const DAYS: i64 = 6;
-        const FEW: u32 = 4;
-        let principal = &self.it.call.principal;
-        let is_key = matches!(principal.credential, Credential::LongTerm(_));
-        let last = self.known.caller.and_then(last_role_taken).filter(|_| is_key);
-        // Whoever came on a few days and stayed away has no habit of coming.
-        let days_here = self.caller().map_or(0, |it| it.days(Dimension::Call, self.it.call.name));
-        let last = last.filter(|_| days_here > FEW);
-        let Some(days) = last.map(|last| days_between(last, self.it.call.time)) else { return };
-        if days > DAYS {
-            // A holiday ends after a week or two; each day more is one more on which it would have
-            // been used.
-            let bits = self.at_most(days as f64 / 2.75, CAP);
-            self.sign(SignKind::Absence, bits, format!("the key took no role for {days} days"));
-        }
-    }
-
-    /// A session that is used elsewhere than it was made: a traveller makes theirs where they
-    /// are, a thief uses one that is made.
-    fn moved(&mut self, block: &str) {
-        if let Some(sign) = moved_token(self.it, self.known.caller) {
-            self.sign(sign.kind, sign.bits, sign.words);
-            return;
-        }
-        let parent = self.known.lineage.and_then(Lineage::parent);
-        let parent = parent.filter(|it| {
-            !matches!(
-                it.kind,
-                PrincipalKind::Saml | PrincipalKind::Service | PrincipalKind::Unknown
-            )
-        });
-        let Some(address) = parent.and_then(|it| it.address.as_ref()) else { return };
-        let made = Address::read(address.as_str());
-        if matches!(made, Address::Ip(_)) && made.block().as_str() != block {
-            let words = format!("the session was made from {}", made.display());
-            self.sign(SignKind::Moved, CAP, words);
-        }
-    }
-
     /// Names of sessions and software: both sides never saw them. Of a machine that takes the role
     /// for the first time it is something that it does not look like the ones before.
     fn soft(&mut self, is_new_pair: bool) {
         const MOST: f64 = 5.0;
+        // People work with what they like, and a new tool names sessions in its own way too.
+        const MOST_OF_TOOL: f64 = 2.5;
         for (dimension, value) in profile::of_names(self.it) {
             let table = self.known.role.habits(self.class).and_then(|it| it.table(dimension));
             if table.is_some_and(|it| it.get(&value).is_some()) {
@@ -389,7 +254,11 @@ impl Weighing<'_> {
             let is_strange = is_new_pair && !self.is_person && days > 2;
             // Sessions of one role are many people's, each with a tool of their own.
             let is_shared = self.is_person && self.it.call.principal.kind == PrincipalKind::Role;
-            let most = if is_shared { 1.0 } else { MOST };
+            let most = match (self.is_person, dimension) {
+                (true, _) if is_shared => 1.0,
+                (true, Dimension::UserAgent) => MOST_OF_TOOL,
+                _ => MOST,
+            };
             let bits = match of_caller {
                 Some(0.0) => f64::from(u8::from(is_strange)),
                 Some(of_caller) => of_role.min(of_caller).min(most),
@@ -432,19 +301,6 @@ impl Weighing<'_> {
     }
 }
 
-/// A token that its user made elsewhere.
-fn moved_token(it: &Assumption, caller: Option<&Caller>) -> Option<Sign> {
-    let Credential::Temporary { created: Some(created), .. } = it.call.principal.credential else {
-        return None;
-    };
-    let made = caller?.signed_in_from(created)?;
-    (*made != it.call.address.network()).then(|| Sign {
-        kind: SignKind::Moved,
-        bits: 10.0,
-        words: format!("the session was made from {}", crate::text::inline(made.as_str())),
-    })
-}
-
 /// The bits of a value at the caller: none if it is known there, and nothing to tell if there is
 /// no history.
 fn bits(caller: Option<&Habits>, dimension: Dimension, value: &str) -> Option<f64> {
@@ -463,24 +319,28 @@ fn first_role_taken(caller: &Caller) -> Option<Timestamp> {
     caller.habits().table(Dimension::Role)?.iter().map(|(_, seen)| seen.first).min()
 }
 
-fn last_role_taken(caller: &Caller) -> Option<Timestamp> {
-    caller.habits().table(Dimension::Role)?.iter().map(|(_, seen)| seen.last).max()
-}
-
 /// Bits for a name that says that a role may do everything, and more for one that is kept for
 /// emergencies. What a role may do no record tells, so this is how people call such roles. Whoever
 /// takes many `other_roles` is one of those who run the place, and will administer more of it.
 fn privilege(arn: &str, other_roles: u32) -> f64 {
     const FEW: f64 = 5.0;
-    let name = arn.to_ascii_lowercase().replace(['-', '_'], "");
-    let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
-    if has(&["breakglass", "emergency"]) {
+    if is_for_emergencies(arn) {
         6.0
-    } else if has(&["admin", "superuser", "accountaccessrole"]) {
+    } else if has_word(arn, &["admin", "superuser", "accountaccessrole"]) {
         5.0 * (FEW / f64::from(other_roles)).min(1.0)
     } else {
         0.0
     }
+}
+
+/// Whether a role is kept for emergencies, by its name.
+fn is_for_emergencies(arn: &str) -> bool {
+    has_word(arn, &["breakglass", "emergency"])
+}
+
+fn has_word(arn: &str, words: &[&str]) -> bool {
+    let name = arn.to_ascii_lowercase().replace(['-', '_'], "");
+    words.iter().any(|word| name.contains(word))
 }
 
 #[cfg(test)]

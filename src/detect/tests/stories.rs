@@ -39,7 +39,7 @@ fn one_story_is_told_once_and_a_day_later_once_more() {
 }
 
 /// A granted AssumeRole at this hour after the beginning, by this identity from this address.
-fn taken(n: u32, hour: i64, identity: &Value, role: &str, address: &str) -> Value {
+pub(super) fn taken(n: u32, hour: i64, identity: &Value, role: &str, address: &str) -> Value {
     let start: Timestamp = "2026-02-02T09:00:00Z".parse().unwrap();
     let time = start + jiff::SignedDuration::from_hours(hour);
     let mut record = record(n, &time.to_string(), true);
@@ -49,7 +49,7 @@ fn taken(n: u32, hour: i64, identity: &Value, role: &str, address: &str) -> Valu
     record
 }
 
-fn user(name: &str) -> Value {
+pub(super) fn user(name: &str) -> Value {
     json!({
         "type": "IAMUser", "principalId": format!("AIDAEXAMPLE{name}"), "userName": name,
         "accountId": "111122223333", "accessKeyId": format!("AKIAEXAMPLE{name}"),
@@ -57,7 +57,7 @@ fn user(name: &str) -> Value {
     })
 }
 
-fn session(role: &str, account: &str) -> Value {
+pub(super) fn session(role: &str, account: &str) -> Value {
     json!({
         "type": "AssumedRole", "principalId": format!("AROAEXAMPLE{role}{account}:i-1"),
         "arn": format!("arn:aws:sts::{account}:assumed-role/{role}/i-1"),
@@ -78,8 +78,8 @@ fn pod() -> Value {
     })
 }
 
-const HOME: &str = "198.51.100.7";
-const AWAY: &str = "203.0.113.9";
+pub(super) const HOME: &str = "198.51.100.7";
+pub(super) const AWAY: &str = "203.0.113.9";
 const MONTH: i64 = 24 * 30;
 
 #[test]

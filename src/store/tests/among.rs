@@ -182,7 +182,7 @@ fn a_clock_that_was_set_back_makes_what_was_read_out_of_date() {
     run(&mut memory, &mut store, &[event("a", 1)], 7_201).unwrap();
     assert_eq!(store.take_tally().reads, 1, "who calls");
     run(&mut memory, &mut store, &[event("a", 2)], 2).unwrap();
-    assert_eq!(store.take_tally().reads, 3, "role, its policies and caller");
+    assert_eq!(store.take_tally().reads, 4, "role, its policies, caller and people");
 }
 
 #[test]
