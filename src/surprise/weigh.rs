@@ -239,7 +239,7 @@ impl Weighing<'_> {
     /// for the first time it is something that it does not look like the ones before.
     fn soft(&mut self, is_new_pair: bool) {
         const MOST: f64 = 5.0;
-        // People work with what they like, and a new tool names sessions in its own way too.
+        // People work with what they like, and upgrade it.
         const MOST_OF_TOOL: f64 = 2.5;
         for (dimension, value) in profile::of_names(self.it) {
             let table = self.known.role.habits(self.class).and_then(|it| it.table(dimension));
