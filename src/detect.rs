@@ -24,7 +24,7 @@ use crate::surprise::{Surprise, is_person};
 use crate::text::Text;
 
 use around::{Around, surprise};
-use completed::Completed;
+use completed::with;
 use decide::Decision;
 use follow::{Followed, Known};
 pub use follow::{advance, trace_of};
@@ -392,21 +392,21 @@ fn is_name_of(session_name: &str, own_name: Option<&str>) -> bool {
 }
 
 /// The event with all that the state knows of the call beside its record.
-fn completed<'e>(state: &State<'_>, event: &'e Event) -> Completed<'e> {
+fn completed<'e>(state: &State<'_>, event: &'e Event) -> Cow<'e, Event> {
     trusting::with_proof(state, with_known_name(state, event))
 }
 
 /// The event with the caller's ARN and name, where this record does not tell them and an
 /// earlier one did.
-fn with_known_name<'e>(state: &State<'_>, event: &'e Event) -> Completed<'e> {
+fn with_known_name<'e>(state: &State<'_>, event: &'e Event) -> Cow<'e, Event> {
     let principal = &event.call().principal;
-    let event = Completed::AsRead(event);
+    let event = Cow::Borrowed(event);
     if principal.kind != PrincipalKind::AwsAccount || principal.arn.is_some() {
         return event;
     }
     let caller = principal.key().and_then(|key| state.caller(&key));
     match caller.as_ref().and_then(|caller| caller.label()) {
-        Some(label) => event.with(|it| {
+        Some(label) => with(event, |it| {
             it.call.principal.name.clone_from(&label.name);
             it.call.principal.arn.clone_from(&label.arn);
         }),

@@ -19,14 +19,17 @@ pub(crate) use memo::Memo;
 pub use principal::{CallerClass, Credential, Principal, PrincipalKey, PrincipalKind};
 
 /// One thing that CloudTrail saw and that concerns who may, or did, put on a role.
+///
+/// Events are sorted, handed on and kept by those that wait for others: what they tell is large,
+/// so it is shared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Event {
     /// A call that asked for a role's credentials.
-    Assumption(Assumption),
+    Assumption(Arc<Assumption>),
     /// A call that changed who may ask.
-    TrustChange(TrustChange),
+    TrustChange(Arc<TrustChange>),
     /// A call by which a principal got, or showed, a session of its own.
-    SignIn(SignIn),
+    SignIn(Arc<SignIn>),
 }
 
 impl Event {

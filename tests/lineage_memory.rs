@@ -49,7 +49,7 @@ fn call(n: u32, parent: Option<u32>) -> Assumption {
             "assumedRoleUser": {"assumedRoleId": format!("AROAEXAMPLEDEV:alice-{n}")}},
     });
     match cloudtrail::read(&record).unwrap().expect("ours") {
-        Event::Assumption(it) => it,
+        Event::Assumption(it) => Arc::unwrap_or_clone(it),
         other => panic!("{other:?}"),
     }
 }

@@ -1,5 +1,7 @@
 //! The four calls that ask for a role's credentials.
 
+use std::sync::Arc;
+
 use super::{ReadError, field, time};
 use crate::event::{Assumption, Call, Event, ExternalIdUse, Made, Session, Target};
 use crate::id::{AccountId, ExternalId, RoleArn};
@@ -26,13 +28,8 @@ pub(super) fn assume_root(call: Call, record: Json<'_>) -> Result<Event, ReadErr
         task_policy: field::text(task, "arn").or_else(|| field::text(request, "taskPolicyArn")),
     };
     let session = session(record);
-    Ok(Event::Assumption(Assumption {
-        call,
-        target,
-        session,
-        external_id: ExternalIdUse::Unknown,
-        made: Made::default(),
-    }))
+    let (external_id, made) = (ExternalIdUse::Unknown, Made::default());
+    Ok(Event::Assumption(Arc::new(Assumption { call, target, session, external_id, made })))
 }
 
 fn of_role(call: Call, record: Json<'_>, external_id: ExternalIdUse) -> Result<Event, ReadError> {
@@ -42,7 +39,8 @@ fn of_role(call: Call, record: Json<'_>, external_id: ExternalIdUse) -> Result<E
         None => Target::Unknown,
     };
     let session = session(record);
-    Ok(Event::Assumption(Assumption { call, target, session, external_id, made: Made::default() }))
+    let made = Made::default();
+    Ok(Event::Assumption(Arc::new(Assumption { call, target, session, external_id, made })))
 }
 
 fn account_of_root(principal: &str) -> Option<AccountId> {

@@ -1,5 +1,7 @@
 //! The calls by which a principal gets, or shows, a session of its own.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::{ReadError, field};
@@ -58,7 +60,7 @@ pub(super) fn role_credentials(call: Call, record: Json<'_>) -> Result<Event, Re
 }
 
 fn sign_in(call: Call, kind: SignInKind) -> Event {
-    Event::SignIn(SignIn { call, kind })
+    Event::SignIn(Arc::new(SignIn { call, kind }))
 }
 
 /// What a federation token's session policy, inline or by ARN, allows at most.

@@ -1,5 +1,7 @@
 //! The three calls that change who may assume a role.
 
+use std::sync::Arc;
+
 use super::{ReadError, field};
 use crate::event::{Call, Event, PolicyDocument, TrustChange, TrustChangeKind};
 use crate::json::Json;
@@ -13,18 +15,18 @@ pub(super) fn created(call: Call, record: Json<'_>) -> Result<Event, ReadError> 
     let answered = || document(field::at(role, ["assumeRolePolicyDocument"]));
     let policy = policy(record, "assumeRolePolicyDocument").or_else(answered);
     let event = trust_change(call, record, TrustChangeKind::Created, policy);
-    Ok(Event::TrustChange(TrustChange { role: arn, role_id, ..event }))
+    Ok(Event::TrustChange(Arc::new(TrustChange { role: arn, role_id, ..event })))
 }
 
 /// `UpdateAssumeRolePolicy`: only the new document, and a name without a path.
 pub(super) fn updated(call: Call, record: Json<'_>) -> Result<Event, ReadError> {
     let policy = policy(record, "policyDocument");
-    Ok(Event::TrustChange(trust_change(call, record, TrustChangeKind::Updated, policy)))
+    Ok(Event::TrustChange(Arc::new(trust_change(call, record, TrustChangeKind::Updated, policy))))
 }
 
 /// `DeleteRole`.
 pub(super) fn deleted(call: Call, record: Json<'_>) -> Result<Event, ReadError> {
-    Ok(Event::TrustChange(trust_change(call, record, TrustChangeKind::Deleted, None)))
+    Ok(Event::TrustChange(Arc::new(trust_change(call, record, TrustChangeKind::Deleted, None))))
 }
 
 fn trust_change(

@@ -1,13 +1,14 @@
 //! Following sessions: what a call was made with, what is remembered of it, and what a late
 //! record completes.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::around::{self, Around, surprise};
-use super::completed::Completed;
+use super::completed::with;
 use super::teach::role_lesson;
 use super::{Decision, Found, Judged, Late, Mode, News, Verdict, completed, find, judge};
 use crate::baseline::Dimension;
@@ -32,14 +33,14 @@ pub(super) struct Followed<'e> {
     pub(super) own: &'e Event,
     /// As it is judged: with what is known of MFA at the origin, and from where the person was
     /// for whom the console made it.
-    pub(super) event: Completed<'e>,
+    pub(super) event: Cow<'e, Event>,
     /// Where it comes from, for a call for a role.
     pub(super) lineage: Option<Arc<Lineage>>,
 }
 
 impl<'e> Followed<'e> {
     pub(super) fn of(state: &State<'_>, own: &'e Event) -> Self {
-        let event = Completed::AsRead(own);
+        let event = Cow::Borrowed(own);
         let Event::Assumption(it) = own else { return Self { own, event, lineage: None } };
         let Some(Trace { lineage, place }) = lineage::trace(state, it) else {
             return Self { own, event, lineage: None };
@@ -48,7 +49,7 @@ impl<'e> Followed<'e> {
         if lineage.mfa == it.call.mfa && place.is_none() {
             return Self { own, event, lineage: Some(lineage) };
         }
-        let event = event.with(|it| {
+        let event = with(event, |it| {
             it.call.mfa = lineage.mfa;
             if let Some(place) = place {
                 it.call.address = place.address.clone();
@@ -191,11 +192,15 @@ fn woken_by(state: &mut State<'_>, changes: &Changes) -> BTreeSet<(Timestamp, Ca
 /// The calls from new places that were made with the same key as this one.
 fn doubtful_before(state: &State<'_>, event: &Event) -> Vec<(Timestamp, CallId)> {
     let Event::Assumption(it) = event else { return Vec::new() };
-    let keys = lineage::next_use(it).into_iter();
-    let waiting = keys.flat_map(|key| state.waiting_under(&key).collect::<Vec<_>>());
-    let own = CallId::of_assumption(it);
-    let others = waiting.filter(|id| *id != own);
-    others.filter_map(|id| Some((state.waiter(&id)?.call.call.time, id))).collect()
+    let Some(key) = lineage::next_use(it) else { return Vec::new() };
+    let mut waiting: Vec<CallId> = state.waiting_under(&key).collect();
+    // Mostly none does, and the digest of an id takes longer than to see that.
+    if !waiting.is_empty() {
+        let own = CallId::of_assumption(it);
+        waiting.retain(|id| *id != own);
+    }
+    let time = |id: CallId| Some((state.waiter(&id)?.call.call.time, id));
+    waiting.into_iter().filter_map(time).collect()
 }
 
 /// Judges a call again of which more is known now: what only now becomes true goes out as the
@@ -207,7 +212,7 @@ fn complete(
     mode: &dyn Fn(Timestamp) -> Mode,
 ) -> Option<(Late, Changes)> {
     let waiter = state.waiter(&id)?;
-    let own = Event::Assumption(waiter.call.clone());
+    let own = Event::Assumption(Arc::clone(&waiter.call));
     let followed = Followed::of(state, &own);
     let (event, lineage) = (&*followed.event, followed.lineage()?);
     let Event::Assumption(it) = event else { return None };

@@ -3,7 +3,7 @@
 use super::around::{self, Around, AroundAssumption};
 use super::is_name_of;
 use crate::baseline::{Dimension, Label, Value, Word};
-use crate::event::{Assumption, Event, Principal, PrincipalKind, SignIn, SignInKind};
+use crate::event::{Assumption, Event, Principal, PrincipalKind, SignInKind};
 use crate::id::AccountId;
 use crate::lineage::Lineage;
 use crate::profile::{self, CallerKind};
@@ -48,7 +48,9 @@ pub(super) fn lessons(
         }
         _ => {
             let Some(caller) = key else { return };
-            if let Event::SignIn(SignIn { kind: SignInKind::SessionToken, .. }) = event {
+            if let Event::SignIn(it) = event
+                && it.kind == SignInKind::SessionToken
+            {
                 let (caller, network) = (caller.clone(), call.address.network());
                 changes.push(Change::SignedIn { caller, time: call.time, network });
             }

@@ -1,12 +1,13 @@
 //! Trust policies beside their use: what a writing changes, what a grant proves, and what is
 //! remembered of both.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::around::{Around, AroundAssumption};
-use super::completed::Completed;
+use super::completed::with;
 use crate::authorization::AuthorizedRole;
 use crate::config::{Comparison, Config, PrincipalPattern};
 use crate::event::{
@@ -47,13 +48,13 @@ pub(super) fn entry(history: Option<&History>, it: &Assumption) -> Option<Entry>
 
 /// The event with what the grant itself proves: where every way in demands a second factor,
 /// there was one. Of a caller whose record does tell, the record is believed.
-pub(super) fn with_proof<'e>(state: &State<'_>, event: Completed<'e>) -> Completed<'e> {
+pub(super) fn with_proof<'e>(state: &State<'_>, event: Cow<'e, Event>) -> Cow<'e, Event> {
     if let Event::Assumption(it) = &*event
         && it.call.mfa == Mfa::Unknown
         && let Some(history) = RoleKey::of_assumption(it).and_then(|key| state.trust(&key))
         && entry(Some(&history), it).is_some_and(|it| it.proves_mfa())
     {
-        return event.with(|it| it.call.mfa = Mfa::Present);
+        return with(event, |it| it.call.mfa = Mfa::Present);
     }
     event
 }

@@ -20,7 +20,7 @@ use crate::surprise::{Surprise, TRAVEL};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Waiter {
     /// The call.
-    pub call: Assumption,
+    pub call: Arc<Assumption>,
     /// Under what it waits.
     pub keys: Vec<CredentialKey>,
     /// Where it came from, as far as was known.
