@@ -5,7 +5,7 @@
 //! Nothing is timed before the results were compared with a plain reading of all records.
 //!
 //! With arguments it measures one thing more: `-- roles 100000` the cost and the memory of that
-//! many roles, `-- baselines 100000` what the baselines of so many weigh alone, `-- instructions` the two ratios under valgrind, `-- memory` the peaks.
+//! many roles, `-- baselines 100000` what the baselines of so many weigh alone, `-- instructions` the two ratios, and what judging a call takes, under valgrind, `-- memory` the peaks.
 
 #![allow(
     clippy::unwrap_used,
@@ -180,6 +180,34 @@ fn count_instructions() {
             println!("| {name}: {what} / inflate, instructions | {:.2} |", of(what) / raw);
         }
     }
+    // What is like all before it raises nothing and teaches little; what is new does both.
+    for (what, name) in
+        [("unknown", "of whom nothing is known"), ("known", "all of whom are known")]
+    {
+        let of = |passes| instructions(what, Path::new("."), passes);
+        let each = (of(2) - of(1)) / MEASURED as f64;
+        println!("| judged: a call by callers {name}, instructions | {each:.0} |");
+    }
+}
+
+/// Calls that are judged before the measured ones, for each role; and the measured ones.
+const KNOWN: usize = 300;
+const MEASURED: usize = 2_000;
+
+/// Judges calls for a few roles, and in a second pass those that are measured. All are read in
+/// either case, so that the difference of both is what judging the last ones takes.
+fn among(known: bool, passes: usize) {
+    const ROLES: usize = 50;
+    let mut corpus = Corpus::seeded(5, ROLES);
+    let mut judge = support::work::Judging::default();
+    let mut read = |count: usize| support::work::read((0..count).map(|_| corpus.assumption()));
+    let (before, measured) = (read(ROLES * KNOWN), read(MEASURED));
+    for events in before.chunks(BATCH).filter(|_| known) {
+        judge.judge(events.to_vec());
+    }
+    for events in measured.chunks(BATCH).filter(|_| passes > 1) {
+        judge.judge(events.to_vec());
+    }
 }
 
 fn memory() {
@@ -191,6 +219,9 @@ fn memory() {
 
 /// One thing done so often, for whoever measures from outside.
 fn once(what: &str, folder: &Path, passes: usize) {
+    if matches!(what, "known" | "unknown") {
+        return among(what == "known", passes);
+    }
     let logs = if what == "replay" { Logs::named(folder) } else { Logs::loaded(folder) };
     let mut raw = inflater();
     for _ in 0..passes {

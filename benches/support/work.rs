@@ -168,7 +168,8 @@ impl Judging {
         events
     }
 
-    fn judge(&mut self, mut events: Vec<Event>) {
+    /// Judges these, in the order of judging.
+    pub fn judge(&mut self, mut events: Vec<Event>) {
         events.sort_by(|a, b| a.order().cmp(&b.order()));
         self.run(&events);
     }
@@ -183,13 +184,17 @@ impl Judging {
 
     /// Judges these records.
     pub fn batch(&mut self, records: impl Iterator<Item = String>) {
-        let read = |it: String| {
-            let value: Value = serde_json::from_str(&it).expect("JSON");
-            cloudtrail::read(&value).expect("a sound record").expect("ours")
-        };
-        let events = records.map(read).collect();
-        self.judge(events);
+        self.judge(read(records));
     }
+}
+
+/// What these records tell.
+pub fn read(records: impl Iterator<Item = String>) -> Vec<Event> {
+    let read = |it: String| {
+        let value: Value = serde_json::from_str(&it).expect("JSON");
+        cloudtrail::read(&value).expect("a sound record").expect("ours")
+    };
+    records.map(read).collect()
 }
 
 /// Holds what is found to a plain reading of every record.

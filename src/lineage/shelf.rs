@@ -53,10 +53,10 @@ impl<V> Default for Found<V> {
 }
 
 impl<V: Perishable> Found<V> {
-    /// Makes room for so many more, and for two keys of each.
-    pub fn reserve(&mut self, room: usize) {
+    /// Makes room for so many more, each with so many keys.
+    pub fn reserve(&mut self, room: usize, keys: usize) {
         self.entries.reserve(room);
-        self.index.reserve(2 * room);
+        self.index.reserve(keys * room);
     }
 
     /// What is kept of a call.

@@ -220,9 +220,13 @@ impl TraceChanges {
         self.places.put.sorted()
     }
 
-    /// Makes room for the sessions that so many calls open.
+    /// Makes room for the sessions that so many calls open, and for those calls that wait. A
+    /// table that grows step by step takes new memory with each of them.
     pub(super) fn reserve(&mut self, room: usize) {
-        self.sessions.put.reserve(room);
+        /// One of so many waits.
+        const WAITING: usize = 4;
+        self.sessions.put.reserve(room, 2);
+        self.waiting.put.reserve(room / WAITING, 4);
     }
 
     /// The calls that the batch has put to wait under a key.
