@@ -5,7 +5,8 @@
 //! Nothing is timed before the results were compared with a plain reading of all records.
 //!
 //! With arguments it measures one thing more: `-- roles 100000` the cost and the memory of that
-//! many roles, `-- baselines 100000` what the baselines of so many weigh alone, `-- instructions` the two ratios, and what judging a call takes, under valgrind, `-- memory` the peaks.
+//! many roles, `-- baselines 100000` what the baselines of so many weigh alone, `-- instructions`
+//! the two ratios, and what judging a call takes, under valgrind, `-- memory` the peaks.
 
 #![allow(
     clippy::unwrap_used,
