@@ -55,6 +55,18 @@ fn watch(memory: &mut WorkingSet, record: &Value) -> Judged {
     judged
 }
 
+/// Judges a record with all that it wakes, and remembers what became of it.
+fn advanced(memory: &mut WorkingSet, config: &Config, record: &Value) -> Judged {
+    let mut state = State::over(memory);
+    let verdict = advance(&mut state, config, &event(record), &|_| Mode::Watch);
+    let overlay = state.into_overlay();
+    memory.commit(overlay);
+    match verdict {
+        Verdict::Judged(judged) => judged,
+        Verdict::Duplicate => panic!("a duplicate"),
+    }
+}
+
 /// A memory in which alice took the role with MFA for five days.
 fn with_mfa() -> WorkingSet {
     let mut memory = WorkingSet::default();

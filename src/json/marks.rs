@@ -13,7 +13,6 @@ pub(crate) trait Sought {
 
 /// Braces and `N`; and `|`, `~` and DEL, for what stands behind `z` in ASCII is told by one
 /// comparison.
-#[derive(Clone)]
 pub(crate) enum BracesAndN {}
 
 impl Sought for BracesAndN {
@@ -26,7 +25,6 @@ impl Sought for BracesAndN {
 }
 
 /// Where something is escaped.
-#[derive(Clone)]
 pub(crate) enum Backslashes {}
 
 impl Sought for Backslashes {
@@ -38,7 +36,6 @@ impl Sought for Backslashes {
 
 /// What stands in a string only if it is escaped, but for backslashes: quotes and control
 /// characters.
-#[derive(Clone)]
 pub(crate) enum QuotesAndControls {}
 
 impl Sought for QuotesAndControls {

@@ -28,9 +28,9 @@ pub(super) const RULE: Rule = Rule {
            whole account where one principal stood, a user without the MFA that all others need, \
            or those it let in without the ExternalId, MFA, organisation, subject, source or Deny \
            that was demanded. An outside account that a pipeline lets in is less, and low where \
-           outsiders take the role anyway without an ExternalId. Where the policy before is not known, the \
-           new one is compared with how the role was taken. An added principal of the same \
-           account, and a tightening, are nothing.",
+           outsiders take the role anyway without an ExternalId. Where the policy before is not \
+           known, the new one is compared with how the role was taken. An added principal of the \
+           same account, and a tightening, are nothing.",
     why: "Whoever can write a trust policy can let himself in from anywhere, without a key of \
           yours and without a trace in your sign-ins. It is the back door that survives every \
           rotation of credentials.",

@@ -2,14 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::advanced;
 use super::stories::{HOME, session, taken};
-use super::{advance, event};
 use crate::config::Config;
-use crate::detect::{Judged, Mode, Verdict};
+use crate::detect::Judged;
 use crate::memory::WorkingSet;
-use crate::pipeline::Remember;
 use crate::severity::Severity;
-use crate::state::State;
 
 const DEPLOY: &str = "arn:aws:iam::111122223333:role/Deploy";
 const DEPLOY_SESSION: &str = "AROAEXAMPLEDEPLOY:i-1";
@@ -51,15 +49,7 @@ fn key(hour: i64) -> String {
 }
 
 fn judge(memory: &mut WorkingSet, record: &Value) -> Judged {
-    let mut state = State::over(memory);
-    let config = Config::default();
-    let verdict = advance(&mut state, &config, &event(record), &|_| Mode::Watch);
-    let overlay = state.into_overlay();
-    memory.commit(overlay);
-    match verdict {
-        Verdict::Judged(judged) => judged,
-        Verdict::Duplicate => panic!("a duplicate"),
-    }
+    advanced(memory, &Config::default(), record)
 }
 
 #[test]

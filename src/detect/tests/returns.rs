@@ -2,14 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::advanced;
 use super::stories::{AWAY, HOME, taken, user};
-use super::{advance, event};
 use crate::config::Config;
-use crate::detect::{Judged, Mode, Verdict};
+use crate::detect::Judged;
 use crate::memory::WorkingSet;
-use crate::pipeline::Remember;
 use crate::severity::Severity;
-use crate::state::State;
 
 fn carol() -> Value {
     let mut user = user("carol");
@@ -45,14 +43,7 @@ impl Owner {
     }
 
     fn judge(&mut self, record: &Value) -> Judged {
-        let mut state = State::over(&self.memory);
-        let verdict = advance(&mut state, &self.config, &event(record), &|_| Mode::Watch);
-        let overlay = state.into_overlay();
-        self.memory.commit(overlay);
-        match verdict {
-            Verdict::Judged(judged) => judged,
-            Verdict::Duplicate => panic!("a duplicate"),
-        }
+        advanced(&mut self.memory, &self.config, record)
     }
 }
 
