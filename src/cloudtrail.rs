@@ -69,7 +69,7 @@ pub fn may_be_ours(name: &[u8]) -> bool {
 }
 
 /// Whether a record of which the name begins with these letters may be one that rolewatch reads,
-/// or these are no letters. Nearly all others are told by this.
+/// or something in them may be escaped. Nearly all others are told by this.
 #[must_use]
 #[inline(always)]
 pub fn may_begin_ours(head: &[u8; 5]) -> bool {
@@ -77,7 +77,7 @@ pub fn may_begin_ours(head: &[u8; 5]) -> bool {
     let number = u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]);
     // All are looked at, for that takes less than to ask after each whether to go on.
     HEADS.iter().fold(false, |any, head| any | (*head == number))
-        || !head.iter().all(u8::is_ascii_alphanumeric)
+        || head.iter().fold(false, |any, it| any | (*it < b'A') | (*it == b'\\'))
 }
 
 /// The first five letters of each name, as a number.

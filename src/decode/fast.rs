@@ -1,7 +1,7 @@
 //! Passing over the records that are not ours, without reading them.
 //!
 //! Of a trail one record in twenty is ours, and inflating it is what takes the time. So most
-//! records are only walked over, from brace to brace and to the name ([`Marks`] tells where these
+//! records are only walked over, from brace to brace and to the name ([`Windows`] tells where these
 //! stand), and only a record whose name is one of ours is read. Everything else about the
 //! input is left to [`envelope`](super::envelope), which hands a run of records over and goes on
 //! where the run ends. It is the specification: whatever is unlike what CloudTrail writes ends
@@ -33,7 +33,9 @@
 //! A record with a name of ours is read as a whole, has to end where the next one begins, and has
 //! to have that name at its top. Then it is ours, or of another service and counted as other;
 //! anything else ends the run before it. So is the last record of an input, whatever its name, if
-//! what is open around it is closed behind it: there is no next one that would show its end.
+//! what is open around it is closed behind it: there is no next one that would show its end. Of
+//! the last few bytes of an input, fewer than a window has, nothing is told: a record whose end
+//! stands there is read, and one whose name stands there is left to the exact way.
 //!
 //! # What is given up
 //!
@@ -48,7 +50,7 @@ use super::envelope::{MAX_DEPTH, Walk};
 use super::resync::Elements;
 use super::{Place, Reading};
 use crate::cloudtrail;
-use crate::json::{BracesAndN, Json, Marks};
+use crate::json::{BracesAndN, Json, Mark, Windows};
 use unescape::unescape;
 
 /// How records follow one another.
@@ -250,7 +252,7 @@ fn behind(bytes: &[u8], is_such: impl Fn(&u8) -> bool) -> &[u8] {
 /// The places that are looked at: every brace, and every `N`, of which few are no name's.
 struct Hits<'a, V> {
     bytes: &'a [u8],
-    marks: Marks<'a, V, BracesAndN>,
+    marks: Windows<'a, V, BracesAndN>,
 }
 
 /// What stands at such a place.
@@ -261,8 +263,8 @@ enum Hit {
     Member,
     /// An element of an array, or a text that looks like one.
     Element(usize),
-    /// The end of an object.
-    Closed(usize),
+    /// The end of an object, and what two bytes stand behind it.
+    Closed(usize, [u8; 2]),
     /// Something inside a string.
     Text,
 }
@@ -270,39 +272,26 @@ enum Hit {
 impl<'a, V: Simd> Hits<'a, V> {
     #[inline(always)]
     fn new(simd: V, bytes: &'a [u8], from: usize) -> Self {
-        Self { bytes, marks: Marks::new(simd, bytes, from) }
+        Self { bytes, marks: Windows::new(simd, bytes, from) }
     }
 
     #[inline(always)]
     fn next<S: Shape>(&mut self) -> Option<Hit> {
-        let at = self.marks.next()?;
-        match self.bytes.get(at)? {
-            b'}' => Some(Hit::Closed(at)),
-            b'{' => self.opened::<S>(at),
-            b'N' => Some(match self.name::<S>(at) {
-                Some(text) => Hit::Name(text),
-                None => Hit::Text,
-            }),
-            _ => Some(Hit::Text),
-        }
-    }
-
-    #[inline(always)]
-    fn opened<S: Shape>(&self, at: usize) -> Option<Hit> {
-        let before = *self.bytes.get(at.wrapping_sub(1))?;
-        let behind = *self.bytes.get(at + 1)?;
-        // A quote that is not escaped stands outside of the text that a record is.
-        let is_member = before == b':' && !(S::IS_TEXT && behind == b'"');
-        Some(if is_member { Hit::Member } else { no_member::<S>(before, behind, at) })
+        let Mark { at, around: [before, here, behind, next] } = self.marks.next()?;
+        Some(match here {
+            b'}' => Hit::Closed(at, [behind, next]),
+            // A quote that is not escaped stands outside of the text that a record is.
+            b'{' if before == b':' && !(S::IS_TEXT && behind == b'"') => Hit::Member,
+            b'{' => no_member::<S>(before, behind, at),
+            // Most are no name's.
+            b'N' if before == b't' => self.name::<S>(at).map_or(Hit::Text, Hit::Name),
+            _ => Hit::Text,
+        })
     }
 
     /// Where a name begins whose `N` stands at `at`, if it is a name's.
     #[inline(always)]
     fn name<S: Shape>(&self, at: usize) -> Option<usize> {
-        // Most are not.
-        if self.bytes.get(at.wrapping_sub(1)) != Some(&b't') {
-            return None;
-        }
         let text = at + S::NAME.len() - S::QUOTE.len() - b"event".len();
         let from = text.checked_sub(S::NAME.len())?;
         self.bytes.get(from..)?.starts_with(S::NAME).then_some(text)
@@ -346,7 +335,7 @@ fn own_name<V: Simd, S: Shape>(hits: &mut Hits<'_, V>) -> Option<usize> {
     loop {
         match hits.next::<S>()? {
             Hit::Member => open += 1,
-            Hit::Closed(_) => open = open.checked_sub(1)?,
+            Hit::Closed(..) => open = open.checked_sub(1)?,
             Hit::Name(text) => return (open == 1).then_some(text),
             Hit::Element(_) => return None,
             Hit::Text => {}
@@ -373,12 +362,10 @@ fn record_end<V: Simd, S: Shape>(hits: &mut Hits<'_, V>) -> Option<End> {
         match hits.next::<S>() {
             None => return last_end::<S>(bytes),
             Some(Hit::Member | Hit::Text) => {}
-            Some(Hit::Closed(at)) => {
+            // Most end a member, and nothing else.
+            Some(Hit::Closed(_, [b'}', _] | [b',', b'"' | b'\\'])) => {}
+            Some(Hit::Closed(at, _)) => {
                 let behind = bytes.get(at + 1..)?;
-                // Most end a member, and nothing else.
-                if let [b'}', ..] | [b',', b'"' | b'\\', ..] = behind {
-                    continue;
-                }
                 if S::ends(behind) {
                     let (record, next) = (at + 1, at + 2 + S::CLOSING);
                     // The brace that begins it is known.

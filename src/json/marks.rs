@@ -87,11 +87,6 @@ impl<'a, V: Simd, S: Sought> Marks<'a, V, S> {
         Self { simd, blocks: blocks.iter(), last, end: from, left: 0, sought: PhantomData }
     }
 
-    /// Up to where all were looked at, but for a block.
-    pub(crate) fn seen(&self) -> usize {
-        self.end.saturating_sub(BLOCK)
-    }
-
     /// The next one that does not stand before `from`.
     #[inline(always)]
     pub(crate) fn next_from(&mut self, from: usize) -> Option<usize> {
@@ -143,6 +138,82 @@ impl<V: Simd, S: Sought> Iterator for Marks<'_, V, S> {
     }
 }
 
+/// The places of all bytes of a set with what stands around them, but for those at the end of a
+/// text: what is left there is shorter than a window.
+///
+/// A window holds a block and what stands around it. That it is whole is asked once, and not for
+/// each of the places in it.
+pub(crate) struct Windows<'a, V, S> {
+    simd: V,
+    len: usize,
+    /// What was not looked at, and the byte before it.
+    rest: &'a [u8],
+    window: &'a [u8; WINDOW],
+    /// The marks of its block that were not given yet.
+    left: u64,
+    sought: PhantomData<S>,
+}
+
+/// A byte of a set.
+#[derive(Clone, Copy)]
+pub(crate) struct Mark {
+    pub(crate) at: usize,
+    /// The byte before it, itself, and two behind it.
+    pub(crate) around: [u8; AROUND],
+}
+
+const AROUND: usize = 4;
+const WINDOW: usize = BLOCK + AROUND - 1;
+
+impl<'a, V: Simd, S: Sought> Windows<'a, V, S> {
+    /// Those of `text` from `from` on, before which a byte has to stand.
+    #[inline(always)]
+    pub(crate) fn new(simd: V, text: &'a [u8], from: usize) -> Self {
+        let rest = text.get(from.wrapping_sub(1)..).unwrap_or_default();
+        let (len, window, left) = (text.len(), &[0; WINDOW], 0);
+        Self { simd, len, rest, window, left, sought: PhantomData }
+    }
+
+    /// Where the window begins that is looked at, or would.
+    pub(crate) fn seen(&self) -> usize {
+        self.len.saturating_sub(self.rest.len() + BLOCK)
+    }
+
+    /// The next one that does not stand before `from`.
+    #[inline(always)]
+    pub(crate) fn next_from(&mut self, from: usize) -> Option<Mark> {
+        loop {
+            let mark = self.next()?;
+            if mark.at >= from {
+                return Some(mark);
+            }
+        }
+    }
+}
+
+impl<V: Simd, S: Sought> Iterator for Windows<'_, V, S> {
+    type Item = Mark;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Mark> {
+        let left = loop {
+            match NonZeroU64::new(self.left) {
+                Some(left) => break left,
+                None => {
+                    self.window = self.rest.first_chunk()?;
+                    self.rest = self.rest.get(BLOCK..)?;
+                    let (_, behind) = self.window.split_first()?;
+                    self.left = of_block::<V, S>(self.simd, behind.first_chunk()?);
+                }
+            }
+        };
+        self.left = left.get() & (left.get() - 1);
+        let in_block = left.trailing_zeros() as usize;
+        let around = *self.window.get(in_block..)?.first_chunk()?;
+        Some(Mark { at: self.len - self.rest.len() - BLOCK + 1 + in_block, around })
+    }
+}
+
 const BLOCK: usize = u64::BITS as usize;
 
 #[cold]
@@ -182,8 +253,22 @@ mod tests {
                     let count = Marks::<_, S>::new(simd, &bytes, from).count();
                     assert_eq!(count, expected.len());
                     assert_eq!(Marks::<_, S>::new(simd, b"N\"", 3).next(), None);
+                    in_windows::<_, S>(simd, &bytes, from.max(1), &expected);
                 });
             }
+        }
+    }
+
+    /// Of those in windows the last are missing, and none of them stands before the others' end.
+    fn in_windows<V: Simd, S: Sought>(simd: V, bytes: &[u8], from: usize, expected: &[usize]) {
+        let found: Vec<Mark> = Windows::<_, S>::new(simd, bytes, from).collect();
+        let blocks = (bytes.len() + 1).saturating_sub(from + AROUND - 1) / BLOCK;
+        let end = from + blocks * BLOCK;
+        let expected = expected.iter().copied().filter(|at| (from..end).contains(at));
+        assert!(found.iter().map(|it| it.at).eq(expected));
+        assert!(bytes.len() < end + WINDOW);
+        for Mark { at, around } in found {
+            assert_eq!(bytes[at - 1..at + AROUND - 1], around);
         }
     }
 
