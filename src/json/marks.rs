@@ -24,27 +24,6 @@ impl Sought for BracesAndN {
     }
 }
 
-/// Where something is escaped.
-pub(crate) enum Backslashes {}
-
-impl Sought for Backslashes {
-    #[inline(always)]
-    fn among<V: Simd>(bytes: u8x64<V>) -> mask8x64<V> {
-        bytes.simd_eq(b'\\')
-    }
-}
-
-/// What stands in a string only if it is escaped, but for backslashes: quotes and control
-/// characters.
-pub(crate) enum QuotesAndControls {}
-
-impl Sought for QuotesAndControls {
-    #[inline(always)]
-    fn among<V: Simd>(bytes: u8x64<V>) -> mask8x64<V> {
-        bytes.simd_eq(b'"') | bytes.min(0x1f).simd_eq(bytes)
-    }
-}
-
 /// What a string ends with or is interrupted by: quotes, backslashes and control characters.
 #[derive(Clone)]
 pub(crate) enum EndsOfStrings {}
@@ -52,7 +31,7 @@ pub(crate) enum EndsOfStrings {}
 impl Sought for EndsOfStrings {
     #[inline(always)]
     fn among<V: Simd>(bytes: u8x64<V>) -> mask8x64<V> {
-        QuotesAndControls::among(bytes) | Backslashes::among(bytes)
+        bytes.simd_eq(b'"') | bytes.simd_eq(b'\\') | bytes.min(0x1f).simd_eq(bytes)
     }
 }
 
@@ -96,16 +75,6 @@ impl<'a, V: Simd, S: Sought> Marks<'a, V, S> {
                 return Some(at);
             }
         }
-    }
-
-    /// How many are left.
-    #[inline(always)]
-    pub(crate) fn count(mut self) -> usize {
-        let mut count = self.left.count_ones() as usize;
-        while let Some(left) = self.look() {
-            count += left.count_ones() as usize;
-        }
-        count
     }
 
     /// The marks of the next block, one a bit.
@@ -250,8 +219,6 @@ mod tests {
             for level in levels() {
                 dispatch!(level, simd => {
                     assert!(Marks::<_, S>::new(simd, &bytes, from).eq(expected.iter().copied()));
-                    let count = Marks::<_, S>::new(simd, &bytes, from).count();
-                    assert_eq!(count, expected.len());
                     assert_eq!(Marks::<_, S>::new(simd, b"N\"", 3).next(), None);
                     in_windows::<_, S>(simd, &bytes, from.max(1), &expected);
                 });
@@ -276,7 +243,5 @@ mod tests {
     fn every_mark_is_found_and_nothing_else() {
         hold::<BracesAndN>(|byte| matches!(byte, b'{'..=0x7f | b'N'));
         hold::<EndsOfStrings>(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
-        hold::<QuotesAndControls>(|byte| matches!(byte, b'"' | 0..0x20));
-        hold::<Backslashes>(|byte| byte == b'\\');
     }
 }

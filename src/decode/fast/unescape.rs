@@ -1,8 +1,6 @@
 //! The text of a JSON string, as far as CloudTrail escapes anything in it.
 
-use fearless_simd::{Level, Simd, dispatch};
-
-use crate::json::{Backslashes, Marks, QuotesAndControls};
+use fearless_simd::{Level, Simd, SimdBase, SimdFrom, SimdMask, dispatch, u8x32};
 
 /// What a JSON string says, written to `room`, and where what stands at `mark` is there.
 pub(super) fn unescape<'a>(
@@ -31,58 +29,67 @@ fn unescape_with<'a, V: Simd>(
     Some((room.get(..end)?, marked))
 }
 
-/// Writes what a part of a string says to `room`, from `to` on; where that ends.
-#[inline(always)]
-fn append<V: Simd>(simd: V, string: &[u8], room: &mut [u8], mut to: usize) -> Option<usize> {
-    let (mut from, mut quotes) = (0, 0);
-    // Most of what is escaped is a quote, which need not be looked for to be copied.
-    let mut escapes = Marks::<V, Backslashes>::new(simd, string, 0);
-    loop {
-        // What was escaped is no escape.
-        let at = escapes.next_from(from);
-        let len = at.unwrap_or(string.len()) - from;
-        copy(string.get(from..)?, room.get_mut(to..)?, len)?;
-        to += len;
-        let Some(at) = at else { break };
-        let (byte, escape) = match *string.get(at + 1)? {
-            b'"' => {
-                quotes += 1;
-                (b'"', 2)
-            }
-            it @ (b'\\' | b'/') => (it, 2),
-            b'n' => (b'\n', 2),
-            b't' => (b'\t', 2),
-            b'u' => (ascii(string.get(at + 2..at + 6)?)?, 6),
-            _ => return None,
-        };
-        *room.get_mut(to)? = byte;
-        (from, to) = (at + escape, to + 1);
-    }
-    // Another quote would have ended the string.
-    let all_quotes = Marks::<V, QuotesAndControls>::new(simd, string, 0).count();
-    (all_quotes == quotes).then_some(to)
-}
-
-/// What is copied in one go: what is between two quotes is short.
+/// What is copied and looked at in one go: what is between two quotes is short.
 const CHUNK: usize = 32;
 
-/// Copies the first `len` bytes, and of a few more than there are where that is faster.
+/// Writes what a part of a string says to `room`, from `to` on; where that ends.
 #[inline(always)]
-fn copy(from: &[u8], to: &mut [u8], len: usize) -> Option<()> {
-    match (from.first_chunk::<CHUNK>(), to.first_chunk_mut::<CHUNK>()) {
-        (Some(from), Some(to)) if len <= CHUNK => {
-            *to = *from;
-            Some(())
-        }
-        _ => copy_long(from, to, len),
+fn append<V: Simd>(simd: V, string: &[u8], room: &mut [u8], to: usize) -> Option<usize> {
+    let size = room.len();
+    let (mut rest, mut room) = (string, room.get_mut(to..)?);
+    loop {
+        // All of a chunk is written, and over what is behind its plain part again.
+        let chunk = rest.first_chunk().copied().unwrap_or_else(|| padded(rest));
+        *room.first_chunk_mut()? = chunk;
+        let plain = plain(simd, chunk);
+        let byte;
+        (byte, rest) = match rest.get(plain..)? {
+            [b'\\', it @ (b'"' | b'\\' | b'/'), behind @ ..] => (*it, behind),
+            [b'\\', code @ ..] => coded(code)?,
+            [] => return Some(size - room.len() + plain),
+            behind if plain == CHUNK => {
+                (rest, room) = (behind, room.get_mut(plain..)?);
+                continue;
+            }
+            // What would have ended the string, or is not in one.
+            _ => return None,
+        };
+        *room.get_mut(plain)? = byte;
+        room = room.get_mut(plain + 1..)?;
     }
 }
 
-// Inlined, both ways of copying would become the slower one.
-#[inline(never)]
-fn copy_long(from: &[u8], to: &mut [u8], len: usize) -> Option<()> {
-    to.get_mut(..len)?.copy_from_slice(from.get(..len)?);
-    Some(())
+/// How many bytes stand before the first that a string does not hold as it is.
+#[inline(always)]
+fn plain<V: Simd>(simd: V, chunk: [u8; CHUNK]) -> usize {
+    let bytes = u8x32::simd_from(simd, chunk);
+    let is_control = bytes.min(0x1f).simd_eq(bytes);
+    let others = bytes.simd_eq(b'"') | bytes.simd_eq(b'\\') | is_control;
+    let behind_the_last = 1 << CHUNK;
+    (others.to_bitmask() | behind_the_last).trailing_zeros() as usize
+}
+
+/// The last of a text that is shorter than a chunk, with NUL behind it, which no string holds.
+#[cold]
+fn padded(rest: &[u8]) -> [u8; CHUNK] {
+    let mut chunk = [0; CHUNK];
+    chunk.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    chunk
+}
+
+/// What is said by a backslash and a text for another character than itself, and what stands
+/// behind that.
+#[cold]
+fn coded(text: &[u8]) -> Option<(u8, &[u8])> {
+    match text {
+        [b'n', behind @ ..] => Some((b'\n', behind)),
+        [b't', behind @ ..] => Some((b'\t', behind)),
+        [b'u', code @ ..] => {
+            let (digits, behind) = code.split_at_checked(4)?;
+            Some((ascii(digits)?, behind))
+        }
+        _ => None,
+    }
 }
 
 /// The ASCII character with that code in hexadecimal digits.
