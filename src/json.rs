@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-pub(crate) use marks::{BracesAndN, Mark, Windows};
+pub(crate) use marks::{BracesAndN, Mark, Marks, Only, Windows};
 pub use tape::{Node, Record, Tape};
 
 /// A value somewhere in a record.

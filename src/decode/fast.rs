@@ -272,7 +272,7 @@ enum Hit {
 impl<'a, V: Simd> Hits<'a, V> {
     #[inline(always)]
     fn new(simd: V, bytes: &'a [u8], from: usize) -> Self {
-        Self { bytes, marks: Windows::new(simd, bytes, from) }
+        Self { bytes, marks: Windows::new(simd, BracesAndN, bytes, from) }
     }
 
     #[inline(always)]

@@ -8,11 +8,12 @@
 use std::borrow::Cow;
 use std::io::{ErrorKind, Read};
 
+use fearless_simd::{Level, Simd, dispatch};
 use flate2::bufread::GzDecoder;
 use libdeflater::Decompressor;
-use memchr::memchr_iter;
 
 use super::{GzipDamage, InputFault};
+use crate::json::{Marks, Only};
 
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
@@ -49,17 +50,14 @@ impl Inflater {
     /// in it than `cap` and than it says itself.
     fn inflate(&mut self, bytes: &[u8], cap: usize) -> Option<&[u8]> {
         // The last four bytes say how much it is, if they are what they seem to be.
-        let (_, size) = bytes.split_last_chunk::<4>()?;
+        let (before, size) = bytes.split_last_chunk()?;
         let said = usize::try_from(u32::from_le_bytes(*size)).ok()?;
         if said > cap.min(bytes.len().saturating_mul(Self::MOST_RATIO)) {
             return None;
         }
         // Inflating stops at the end of the first member, where its size stands. If these four
-        // bytes stand nowhere else, and are its size, then that is the end of the input. Looking
-        // for one of them takes half of what looking for several does, and few are found.
-        let [first, ..] = *size;
-        let mut places = memchr_iter(first, bytes);
-        if places.find(|at| has_at(bytes, *at, size))? != bytes.len() - size.len() {
+        // bytes stand nowhere else, and are its size, then that is the end of the input.
+        if dispatch!(Level::new(), simd => first_place(simd, bytes, *size))? != before.len() {
             return None;
         }
         if self.buffer.len() < said {
@@ -78,8 +76,13 @@ impl Inflater {
     }
 }
 
-fn has_at(bytes: &[u8], at: usize, what: &[u8]) -> bool {
-    bytes.get(at..).is_some_and(|rest| rest.starts_with(what))
+/// Where four bytes stand first. To look for one of them takes half of what looking for several
+/// does, and few are found.
+#[inline(always)]
+fn first_place<V: Simd>(simd: V, bytes: &[u8], four: [u8; 4]) -> Option<usize> {
+    let [first, ..] = four;
+    let mut places = Marks::new(simd, Only(first), bytes, 0);
+    places.find(|at| bytes.get(*at..).is_some_and(|rest| rest.starts_with(&four)))
 }
 
 /// Inflates gzip data, and gzip data inside of it once more: a log that was compressed for the

@@ -1,36 +1,47 @@
 //! Where the few bytes of a text stand by which its shape is told, found 64 bytes at a time.
 
-use std::marker::PhantomData;
 use std::num::NonZeroU64;
 
 use fearless_simd::{Bytes, Simd, SimdBase, SimdFrom, SimdMask, i8x64, mask8x64, u8x64};
 
 /// A set of bytes.
-pub(crate) trait Sought {
+pub(crate) trait Sought: Copy {
     /// Those that belong to it.
-    fn among<V: Simd>(bytes: u8x64<V>) -> mask8x64<V>;
+    fn among<V: Simd>(self, bytes: u8x64<V>) -> mask8x64<V>;
 }
 
 /// Braces and `N`; and `|`, `~` and DEL, for what stands behind `z` in ASCII is told by one
 /// comparison.
-pub(crate) enum BracesAndN {}
+#[derive(Clone, Copy)]
+pub(crate) struct BracesAndN;
 
 impl Sought for BracesAndN {
     #[inline(always)]
-    fn among<V: Simd>(bytes: u8x64<V>) -> mask8x64<V> {
+    fn among<V: Simd>(self, bytes: u8x64<V>) -> mask8x64<V> {
         // Signed, so that what is no ASCII is less.
         let bytes = bytes.bitcast::<i8x64<V>>();
         bytes.simd_gt(b'z'.cast_signed()) | bytes.simd_eq(b'N'.cast_signed())
     }
 }
 
+/// One byte.
+#[derive(Clone, Copy)]
+pub(crate) struct Only(pub(crate) u8);
+
+impl Sought for Only {
+    #[inline(always)]
+    fn among<V: Simd>(self, bytes: u8x64<V>) -> mask8x64<V> {
+        bytes.simd_eq(self.0)
+    }
+}
+
 /// What a string ends with or is interrupted by: quotes, backslashes and control characters.
-#[derive(Clone)]
-pub(crate) enum EndsOfStrings {}
+#[derive(Clone, Copy)]
+pub(crate) struct EndsOfStrings;
 
 impl Sought for EndsOfStrings {
     #[inline(always)]
-    fn among<V: Simd>(bytes: u8x64<V>) -> mask8x64<V> {
+    fn among<V: Simd>(self, bytes: u8x64<V>) -> mask8x64<V> {
         bytes.simd_eq(b'"') | bytes.simd_eq(b'\\') | bytes.min(0x1f).simd_eq(bytes)
     }
 }
@@ -55,15 +66,15 @@ pub(crate) struct Marks<'a, V, S> {
     end: usize,
     /// Its marks that were not given yet.
     left: u64,
-    sought: PhantomData<S>,
+    sought: S,
 }
 
 impl<'a, V: Simd, S: Sought> Marks<'a, V, S> {
     #[inline(always)]
-    pub(crate) fn new(simd: V, bytes: &'a [u8], from: usize) -> Self {
+    pub(crate) fn new(simd: V, sought: S, bytes: &'a [u8], from: usize) -> Self {
         let (blocks, rest) = bytes.get(from..).unwrap_or_default().as_chunks();
-        let last = Some(of_end::<V, S>(simd, rest));
-        Self { simd, blocks: blocks.iter(), last, end: from, left: 0, sought: PhantomData }
+        let last = Some(of_end(simd, sought, rest));
+        Self { simd, blocks: blocks.iter(), last, end: from, left: 0, sought }
     }
 
     /// The next one that does not stand before `from`.
@@ -81,7 +92,7 @@ impl<'a, V: Simd, S: Sought> Marks<'a, V, S> {
     #[inline(always)]
     fn look(&mut self) -> Option<u64> {
         match self.blocks.next() {
-            Some(block) => Some(of_block::<V, S>(self.simd, block)),
+            Some(block) => Some(of_block(self.simd, self.sought, block)),
             None => self.last.take(),
         }
     }
@@ -120,7 +131,7 @@ pub(crate) struct Windows<'a, V, S> {
     window: &'a [u8; WINDOW],
     /// The marks of its block that were not given yet.
     left: u64,
-    sought: PhantomData<S>,
+    sought: S,
 }
 
 /// A byte of a set.
@@ -137,10 +148,10 @@ const WINDOW: usize = BLOCK + AROUND - 1;
 impl<'a, V: Simd, S: Sought> Windows<'a, V, S> {
     /// Those of `text` from `from` on, before which a byte has to stand.
     #[inline(always)]
-    pub(crate) fn new(simd: V, text: &'a [u8], from: usize) -> Self {
+    pub(crate) fn new(simd: V, sought: S, text: &'a [u8], from: usize) -> Self {
         let rest = text.get(from.wrapping_sub(1)..).unwrap_or_default();
         let (len, window, left) = (text.len(), &[0; WINDOW], 0);
-        Self { simd, len, rest, window, left, sought: PhantomData }
+        Self { simd, len, rest, window, left, sought }
     }
 
     /// Where the window begins that is looked at, or would.
@@ -172,7 +183,7 @@ impl<V: Simd, S: Sought> Iterator for Windows<'_, V, S> {
                     self.window = self.rest.first_chunk()?;
                     self.rest = self.rest.get(BLOCK..)?;
                     let (_, behind) = self.window.split_first()?;
-                    self.left = of_block::<V, S>(self.simd, behind.first_chunk()?);
+                    self.left = of_block(self.simd, self.sought, behind.first_chunk()?);
                 }
             }
         };
@@ -186,16 +197,16 @@ impl<V: Simd, S: Sought> Iterator for Windows<'_, V, S> {
 const BLOCK: usize = u64::BITS as usize;
 
 #[cold]
-fn of_end<V: Simd, S: Sought>(simd: V, bytes: &[u8]) -> u64 {
+fn of_end<V: Simd, S: Sought>(simd: V, sought: S, bytes: &[u8]) -> u64 {
     let mut block = [0; BLOCK];
     block.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
     // What it was filled up with is behind the end, and may look like anything.
-    of_block::<V, S>(simd, &block) & !(u64::MAX << bytes.len())
+    of_block(simd, sought, &block) & !(u64::MAX << bytes.len())
 }
 
 #[inline(always)]
-fn of_block<V: Simd, S: Sought>(simd: V, block: &[u8; BLOCK]) -> u64 {
-    S::among(u8x64::simd_from(simd, *block)).to_bitmask()
+fn of_block<V: Simd, S: Sought>(simd: V, sought: S, block: &[u8; BLOCK]) -> u64 {
+    sought.among(u8x64::simd_from(simd, *block)).to_bitmask()
 }
 
 #[cfg(test)]
@@ -209,7 +220,7 @@ mod tests {
         [Level::new(), Level::baseline()]
     }
 
-    fn hold<S: Sought>(is_mark: impl Fn(u8) -> bool) {
+    fn hold(sought: impl Sought, is_mark: impl Fn(u8) -> bool) {
         let mut rng = fastrand::Rng::with_seed(1);
         for length in 0..400 {
             let bytes: Vec<u8> = (0..length).map(|_| rng.u8(..)).collect();
@@ -218,17 +229,23 @@ mod tests {
             let expected: Vec<usize> = expected.collect();
             for level in levels() {
                 dispatch!(level, simd => {
-                    assert!(Marks::<_, S>::new(simd, &bytes, from).eq(expected.iter().copied()));
-                    assert_eq!(Marks::<_, S>::new(simd, b"N\"", 3).next(), None);
-                    in_windows::<_, S>(simd, &bytes, from.max(1), &expected);
+                    assert!(Marks::new(simd, sought, &bytes, from).eq(expected.iter().copied()));
+                    assert_eq!(Marks::new(simd, sought, b"N\"", 3).next(), None);
+                    in_windows(simd, sought, &bytes, from.max(1), &expected);
                 });
             }
         }
     }
 
     /// Of those in windows the last are missing, and none of them stands before the others' end.
-    fn in_windows<V: Simd, S: Sought>(simd: V, bytes: &[u8], from: usize, expected: &[usize]) {
-        let found: Vec<Mark> = Windows::<_, S>::new(simd, bytes, from).collect();
+    fn in_windows<V: Simd>(
+        simd: V,
+        sought: impl Sought,
+        bytes: &[u8],
+        from: usize,
+        expected: &[usize],
+    ) {
+        let found: Vec<Mark> = Windows::new(simd, sought, bytes, from).collect();
         let blocks = (bytes.len() + 1).saturating_sub(from + AROUND - 1) / BLOCK;
         let end = from + blocks * BLOCK;
         let expected = expected.iter().copied().filter(|at| (from..end).contains(at));
@@ -241,7 +258,8 @@ mod tests {
 
     #[test]
     fn every_mark_is_found_and_nothing_else() {
-        hold::<BracesAndN>(|byte| matches!(byte, b'{'..=0x7f | b'N'));
-        hold::<EndsOfStrings>(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+        hold(BracesAndN, |byte| matches!(byte, b'{'..=0x7f | b'N'));
+        hold(EndsOfStrings, |byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+        hold(Only(0), |byte| byte == 0);
     }
 }

@@ -140,7 +140,7 @@ impl Tape {
 
     #[inline(always)]
     fn values<V: Simd>(&mut self, simd: V, bytes: &[u8]) -> Option<()> {
-        let mut ends = Marks::new(simd, bytes, 0);
+        let mut ends = Marks::new(simd, EndsOfStrings, bytes, 0);
         let mut at = 0;
         // Whether what stands next stands in an object, and so begins with a key.
         let mut in_object = false;
