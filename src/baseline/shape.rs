@@ -22,15 +22,17 @@ pub fn session_shape(name: &str, own_name: Option<&str>) -> String {
         shape.push_str("<id>");
         rest = after;
     }
-    while let Some(first) = rest.chars().next() {
-        let (part, after) = if first.is_ascii_alphanumeric() {
-            let end = rest.bytes().position(|byte| !byte.is_ascii_alphanumeric());
-            rest.split_at(end.unwrap_or(rest.len()))
-        } else {
-            rest.split_at(first.len_utf8())
+    while !rest.is_empty() {
+        let run = Run::of(rest);
+        // What is no letter and no digit stays, up to the next one.
+        let plain = rest.bytes().skip(run.len).take_while(|byte| !byte.is_ascii_alphanumeric());
+        let end = run.len + plain.count();
+        let (Some(part), Some(between)) = (rest.get(..run.len), rest.get(run.len..end)) else {
+            break;
         };
-        push_part(&mut shape, part);
-        rest = after;
+        run.write(part, &mut shape);
+        shape.push_str(between);
+        rest = rest.get(end..).unwrap_or_default();
     }
     let shape = collapse(shape);
     if shape.len() <= LONGEST { shape } else { crate::text::clip(&shape, LONGEST) }
@@ -50,23 +52,46 @@ fn around_guid(name: &str) -> Option<(&str, &str)> {
     Some((name.get(..at)?, name.get(at + LENGTH..)?))
 }
 
-/// Writes one run of letters and digits as what it is: a number, an id, or itself.
-fn push_part(shape: &mut String, part: &str) {
-    let digits = part.bytes().filter(u8::is_ascii_digit).count();
-    let is_hex = part.bytes().all(|b| b.is_ascii_hexdigit());
-    let kind = if digits == part.len() && digits > 0 {
-        "<n>"
-    } else if (part.len() >= 8 && is_hex && digits > 0) || (part.len() >= 16 && digits >= 2) {
-        "<id>"
-    } else if digits > 0 {
-        // Letters with a number in them, like `build7`: the number is what turns over.
-        let letters = part.trim_end_matches(|c: char| c.is_ascii_digit());
-        shape.push_str(if letters.bytes().any(|b| b.is_ascii_digit()) { "<id>" } else { letters });
-        "<n>"
-    } else {
-        part
-    };
-    shape.push_str(kind);
+/// The letters and digits that a text begins with.
+struct Run {
+    len: usize,
+    digits: usize,
+    is_hex: bool,
+}
+
+impl Run {
+    fn of(text: &str) -> Self {
+        let mut run = Self { len: 0, digits: 0, is_hex: true };
+        for byte in text.bytes() {
+            match byte {
+                b'0'..=b'9' => run.digits += 1,
+                b'a'..=b'f' | b'A'..=b'F' => {}
+                b'g'..=b'z' | b'G'..=b'Z' => run.is_hex = false,
+                _ => break,
+            }
+            run.len += 1;
+        }
+        run
+    }
+
+    /// Writes the run, which is `part`, as what it is: a number, an id, or itself.
+    fn write(&self, part: &str, shape: &mut String) {
+        let Self { len, digits, is_hex } = *self;
+        let kind = if digits == 0 {
+            part
+        } else if digits == len {
+            "<n>"
+        } else if (len >= 8 && is_hex) || (len >= 16 && digits >= 2) {
+            "<id>"
+        } else {
+            // Letters with a number in them, like `build7`: the number is what turns over.
+            let letters = part.trim_end_matches(|c: char| c.is_ascii_digit());
+            let is_mixed = letters.bytes().any(|b| b.is_ascii_digit());
+            shape.push_str(if is_mixed { "<id>" } else { letters });
+            "<n>"
+        };
+        shape.push_str(kind);
+    }
 }
 
 /// A GUID, or any other row of ids and numbers, is one id.
@@ -100,7 +125,7 @@ fn collapse(mut text: String) -> String {
 
 /// The same of a shape that holds one id or number: the last two lines of the table.
 fn collapse_one(mut text: String) -> String {
-    let Some(at) = text.find('<') else { return text };
+    let Some(at) = text.bytes().position(|byte| byte == b'<') else { return text };
     let head = text.get(..at).unwrap_or_default();
     let tail = text.get(at..).unwrap_or_default();
     let is_id = tail.starts_with("<id>");
@@ -109,13 +134,21 @@ fn collapse_one(mut text: String) -> String {
     }
     let dashes = head.len() - head.trim_end_matches('-').len();
     let end = if is_id { at + "<id>".len() } else { at + "<n>".len() };
-    text.replace_range(at + 1 - dashes..end, "<n>");
+    let start = at + 1 - dashes;
+    // Where nothing stands behind it that would have to be moved.
+    if end == text.len() {
+        text.truncate(start);
+        text.push_str("<n>");
+    } else {
+        text.replace_range(start..end, "<n>");
+    }
     text
 }
 
 /// The domain of a text that looks like an e-mail address.
 fn email_domain(text: &str) -> Option<&str> {
-    let (name, domain) = text.split_once('@')?;
+    let at = text.bytes().position(|byte| byte == b'@')?;
+    let (name, domain) = (text.get(..at)?, text.get(at + 1..)?);
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '+' | '=');
     let looks_like_one = !name.is_empty()
         && domain.contains('.')
