@@ -402,8 +402,8 @@ fn ends_a_value(behind: &[u8]) -> bool {
     }
 }
 
-/// Where the last record ends, if nothing but what is open around it stands behind it: it is known
-/// that nothing begins there any more.
+/// Where the last record ends, if nothing but what is open around it stands behind it, and nothing
+/// begins in the last bytes, which were not looked at: whoever reads it sees that.
 #[cold]
 fn last_end<S: Shape>(bytes: &[u8]) -> Option<End> {
     let all = bytes.trim_ascii_end();
