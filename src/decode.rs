@@ -178,7 +178,7 @@ fn open(bytes: &[u8], limits: Limits, read: Read, sink: envelope::Sink<'_>) -> D
         opened.checked &= read == Read::Ours;
         let mut decoded = match opened.bytes.is_empty() && !opened.whole {
             true => Decoded::default(),
-            false => envelope::decode(&opened, &mut tools.reading, sink),
+            false => envelope::decode(&opened, &mut tools.tape, sink),
         };
         decoded.faults.extend(opened.faults.into_iter().map(Fault::Input));
         decoded
@@ -189,14 +189,7 @@ fn open(bytes: &[u8], limits: Limits, read: Read, sink: envelope::Sink<'_>) -> D
 #[derive(Default)]
 struct Tools {
     inflater: gzip::Inflater,
-    reading: Reading,
-}
-
-/// What is used again for every record.
-#[derive(Default)]
-struct Reading {
     tape: Tape,
-    text: Vec<u8>,
 }
 
 impl Tools {
@@ -223,7 +216,7 @@ impl Tools {
 pub fn pieces(bytes: &[u8], limits: Limits, wanted: &BTreeSet<u64>) -> BTreeMap<u64, Vec<u8>> {
     Tools::lent(|tools| {
         let opened = gzip::open(bytes, limits.inflated_bytes, &mut tools.inflater);
-        envelope::pieces(&opened, &mut tools.reading, wanted)
+        envelope::pieces(&opened, &mut tools.tape, wanted)
     })
 }
 

@@ -98,7 +98,7 @@ impl<'a> Json<'a> {
     pub fn as_bool(self) -> Option<bool> {
         match self {
             Self::Tree(value) => value.as_bool(),
-            Self::Flat(node) => (node.kind() == Kind::Bool).then(|| node.text() == "true"),
+            Self::Flat(node) => (node.kind() == Kind::Bool).then(|| node.raw() == "true"),
         }
     }
 
@@ -119,7 +119,7 @@ impl<'a> Json<'a> {
         match self {
             Self::Tree(value) => value.clone(),
             // What a tape has taken is JSON.
-            Self::Flat(node) => serde_json::from_str(node.text()).unwrap_or_default(),
+            Self::Flat(node) => serde_json::from_str(&node.json()).unwrap_or_default(),
         }
     }
 }

@@ -21,9 +21,9 @@ use super::fast::Ahead;
 use super::gzip::Opened;
 use super::resync::{Elements, Scout};
 use super::scan::{skip_space, value_end};
-use super::{Decoded, Fault, InputFault, Place, Reading, RecordFault, describe};
+use super::{Decoded, Fault, InputFault, Place, RecordFault, describe};
 use crate::cloudtrail;
-use crate::json::Json;
+use crate::json::{Json, Tape};
 
 /// Envelopes inside envelopes: a real one needs three (lines, message, record).
 pub(super) const MAX_DEPTH: usize = 5;
@@ -36,18 +36,19 @@ const CONTROL_TEXT: &str = "CWL CONTROL MESSAGE";
 const KEPT_FAULTS: usize = 1_000;
 
 /// Takes the sound records one by one: where each stands, its text, and what it holds if it is
-/// one that rolewatch reads. Of a record that is passed over it hears nothing.
+/// one that rolewatch reads. Of a record that is passed over it hears nothing, and the text of one
+/// between those is as it was found: in a JSON string it is still escaped.
 pub(super) type Sink<'s> = &'s mut dyn FnMut(Place, &[u8], Option<Json<'_>>);
 
 /// Decodes inflated bytes. An input that is not `whole` is known to be cut, so that its last,
 /// open record is no fault of its own.
-pub(super) fn decode(opened: &Opened<'_>, reading: &mut Reading, sink: Sink<'_>) -> Decoded {
-    walk(opened, &BTreeSet::new(), reading, sink).0
+pub(super) fn decode(opened: &Opened<'_>, tape: &mut Tape, sink: Sink<'_>) -> Decoded {
+    walk(opened, &BTreeSet::new(), tape, sink).0
 }
 
 /// The bytes of the `wanted` records, by their numbers.
-pub(super) fn pieces(opened: &Opened<'_>, reading: &mut Reading, wanted: &BTreeSet<u64>) -> Pieces {
-    walk(opened, wanted, reading, &mut |_, _, _| {}).1
+pub(super) fn pieces(opened: &Opened<'_>, tape: &mut Tape, wanted: &BTreeSet<u64>) -> Pieces {
+    walk(opened, wanted, tape, &mut |_, _, _| {}).1
 }
 
 type Pieces = BTreeMap<u64, Vec<u8>>;
@@ -55,7 +56,7 @@ type Pieces = BTreeMap<u64, Vec<u8>>;
 fn walk(
     opened: &Opened<'_>,
     wanted: &BTreeSet<u64>,
-    reading: &mut Reading,
+    tape: &mut Tape,
     sink: Sink<'_>,
 ) -> (Decoded, Pieces) {
     const BOM: &[u8] = b"\xEF\xBB\xBF";
@@ -72,7 +73,7 @@ fn walk(
         checked: opened.checked,
         wanted,
         pieces: Pieces::new(),
-        reading,
+        tape,
         sink,
         scout: Scout::default(),
         ahead: Ahead::default(),
@@ -130,7 +131,7 @@ pub(super) struct Walk<'w> {
     /// Records whose bytes are asked for, and those found so far.
     pub(super) wanted: &'w BTreeSet<u64>,
     pub(super) pieces: Pieces,
-    pub(super) reading: &'w mut Reading,
+    pub(super) tape: &'w mut Tape,
     pub(super) sink: Sink<'w>,
     scout: Scout,
     /// What the fast way knows of this text.
@@ -378,7 +379,7 @@ impl Walk<'_> {
             self.other(span, at);
             return Ok(());
         }
-        let flat = std::str::from_utf8(span).ok().and_then(|text| self.reading.tape.read(text));
+        let flat = std::str::from_utf8(span).ok().and_then(|text| self.tape.read(text));
         let value = match flat {
             Some(_) => Value::Null,
             None => serde_json::from_slice(span).map_err(refuse)?,

@@ -42,16 +42,13 @@
 //! A record that is not ours and not JSON inside, in spite of its checksum, is counted as other
 //! and not as undecodable. CloudTrail would have to write such a one.
 
-mod unescape;
-
 use fearless_simd::{Level, Simd, dispatch};
 
+use super::Place;
 use super::envelope::{MAX_DEPTH, Walk};
 use super::resync::Elements;
-use super::{Place, Reading};
 use crate::cloudtrail;
 use crate::json::{BracesAndN, Json, Mark, Windows};
-use unescape::unescape;
 
 /// How records follow one another.
 trait Shape {
@@ -192,23 +189,22 @@ impl Walk<'_> {
     fn read<S: Shape>(&mut self, passed: &Passed<'_>, start: usize) -> Option<()> {
         let next = self.place(start - usize::from(S::IS_TEXT));
         let place = Place { record: next.record + 1, ..next };
-        let Reading { tape, text } = &mut *self.reading;
-        let (text, name_at) = match S::IS_TEXT {
-            true => unescape(passed.span, passed.name_at, text)?,
-            false => (passed.span, passed.name_at),
+        let text = std::str::from_utf8(passed.span).ok()?;
+        let record = match S::IS_TEXT {
+            true => self.tape.read_in_string(text)?,
+            false => self.tape.read(text)?,
         };
-        let record = tape.read(std::str::from_utf8(text).ok()?)?;
         let record = record.root();
         let name = record.only_text("eventName")?;
         let source = record.only_text("eventSource")?.string()?;
-        if name.start() != name_at {
+        if name.start() != passed.name_at {
             return None;
         }
         self.seen += 1;
         if cloudtrail::is_ours(&source, name.raw()) {
-            (self.sink)(place, text, Some(Json::Flat(record)));
+            (self.sink)(place, passed.span, Some(Json::Flat(record)));
             if self.wanted.contains(&self.seen) {
-                self.pieces.insert(self.seen, text.to_vec());
+                self.pieces.insert(self.seen, record.json().as_bytes().to_vec());
             }
         } else {
             self.decoded.other += 1;
@@ -232,15 +228,22 @@ fn record_start<S: Shape>(bytes: &[u8], at: usize) -> Option<usize> {
     record.starts_with(S::HEAD).then_some(bytes.len() - record.len())
 }
 
-/// What follows the first digits: of ids and timestamps, several at a time.
+/// What follows the first digits: an id has 56, a timestamp 13.
 #[inline(always)]
-fn behind_digits(mut bytes: &[u8]) -> &[u8] {
-    while let Some((head, rest)) = bytes.split_first_chunk::<8>()
+fn behind_digits(bytes: &[u8]) -> &[u8] {
+    let rest = behind_so_many::<8>(behind_so_many::<32>(bytes));
+    behind(behind_so_many::<4>(rest), u8::is_ascii_digit)
+}
+
+/// What follows the first digits, as far as so many at a time can be told.
+#[inline(always)]
+fn behind_so_many<const COUNT: usize>(mut bytes: &[u8]) -> &[u8] {
+    while let Some((head, rest)) = bytes.split_first_chunk::<COUNT>()
         && head.iter().fold(true, |all, it| all & it.is_ascii_digit())
     {
         bytes = rest;
     }
-    behind(bytes, u8::is_ascii_digit)
+    bytes
 }
 
 /// What follows the first bytes that are such.
@@ -426,7 +429,7 @@ fn name_of<'a>(bytes: &'a [u8], quote: &[u8]) -> Option<Option<&'a [u8]>> {
 /// The text up to the quote, if nothing in it is escaped.
 #[inline(never)]
 fn plain_text<'a>(bytes: &'a [u8], quote: &[u8]) -> Option<&'a [u8]> {
-    let end = bytes.iter().position(|it| matches!(it, b'"' | b'\\' | 0..0x20))?;
+    let end = memchr::memchr2(b'"', b'\\', bytes)?;
     let (text, rest) = bytes.split_at_checked(end)?;
     rest.starts_with(quote).then_some(text)
 }

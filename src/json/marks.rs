@@ -88,6 +88,29 @@ impl<'a, V: Simd, S: Sought> Marks<'a, V, S> {
         }
     }
 
+    /// Passes over the next one, of which it is known where it stands.
+    #[inline(always)]
+    pub(crate) fn pass(&mut self) -> Option<()> {
+        let left = self.some_left()?.get();
+        self.left = left & (left - 1);
+        Some(())
+    }
+
+    /// The marks of the block that is looked at, or of the next one that has any.
+    #[inline(always)]
+    fn some_left(&mut self) -> Option<NonZeroU64> {
+        // That it is not zero saves the processor the question what to do if it were.
+        loop {
+            match NonZeroU64::new(self.left) {
+                Some(left) => return Some(left),
+                None => {
+                    self.left = self.look()?;
+                    self.end += BLOCK;
+                }
+            }
+        }
+    }
+
     /// The marks of the next block, one a bit.
     #[inline(always)]
     fn look(&mut self) -> Option<u64> {
@@ -103,16 +126,7 @@ impl<V: Simd, S: Sought> Iterator for Marks<'_, V, S> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<usize> {
-        // That it is not zero saves the processor the question what to do if it were.
-        let left = loop {
-            match NonZeroU64::new(self.left) {
-                Some(left) => break left,
-                None => {
-                    self.left = self.look()?;
-                    self.end += BLOCK;
-                }
-            }
-        };
+        let left = self.some_left()?;
         self.left = left.get() & (left.get() - 1);
         Some(self.end - BLOCK + left.trailing_zeros() as usize)
     }

@@ -6,6 +6,9 @@
 //! [`serde_json`]. What it takes, `serde_json` takes too and reads as the same; a test holds it
 //! to that.
 
+mod keys;
+mod strings;
+
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -13,6 +16,8 @@ use fearless_simd::{Level, Simd, dispatch};
 
 use super::Kind;
 use super::marks::{EndsOfStrings, Marks};
+use keys::{Keys, Slot, mark, mark_before};
+use strings::{Ends, end_of_string, quote};
 
 /// Brackets inside brackets; a record of ours has six.
 const MAX_OPEN: usize = 64;
@@ -24,8 +29,6 @@ const MAX_DIGITS: usize = 18;
 #[derive(Debug, Default)]
 pub struct Tape {
     entries: Vec<Entry>,
-    /// Arrays and objects that are open, by their entries. Empty between two texts.
-    open: Vec<usize>,
     keys: Keys,
 }
 
@@ -34,58 +37,8 @@ pub struct Tape {
 pub struct Record<'a> {
     tape: &'a Tape,
     text: &'a str,
-}
-
-/// Where the keys stand, by their mark and the object they belong to: else each field that is asked
-/// for would be looked for among all of its object.
-#[derive(Debug)]
-struct Keys([u16; Self::SLOTS]);
-
-/// What stands in a slot.
-enum Slot {
-    /// No key at all.
-    Empty,
-    /// This one alone.
-    One(usize),
-    /// Several, or one that does not fit.
-    Crowded,
-}
-
-impl Default for Keys {
-    fn default() -> Self {
-        Self([Self::EMPTY; Self::SLOTS])
-    }
-}
-
-impl Keys {
-    /// A record of ours has some forty keys, and few of them should share a slot.
-    const SLOTS: usize = 1 << Self::BITS;
-    const BITS: u32 = 9;
-    const EMPTY: u16 = u16::MAX;
-    const CROWDED: u16 = u16::MAX - 1;
-
-    #[inline(always)]
-    fn slot(mark: u32, object: u32) -> usize {
-        (mark.wrapping_add(object.wrapping_mul(0x85eb_ca6b)).wrapping_mul(0x9e37_79b1)
-            >> (u32::BITS - Self::BITS)) as usize
-    }
-
-    #[inline(always)]
-    fn put(&mut self, mark: u32, object: u32, key: usize) {
-        let key = u16::try_from(key).unwrap_or(Self::CROWDED).min(Self::CROWDED);
-        if let Some(slot) = self.0.get_mut(Self::slot(mark, object)) {
-            *slot = if *slot == Self::EMPTY { key } else { Self::CROWDED };
-        }
-    }
-
-    #[inline(always)]
-    fn get(&self, mark: u32, object: u32) -> Slot {
-        match self.0.get(Self::slot(mark, object)) {
-            Some(&Self::EMPTY) => Slot::Empty,
-            None | Some(&Self::CROWDED) => Slot::Crowded,
-            Some(key) => Slot::One(usize::from(*key)),
-        }
-    }
+    /// Whether the text is as it is escaped in a JSON string.
+    in_string: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -100,17 +53,6 @@ struct Entry {
     next: u32,
     /// Of a key: [`mark`] of what it says.
     mark: u32,
-}
-
-/// The length of a key and three of its letters: two that differ in it are not the same, and of
-/// the keys of one object hardly two agree in it.
-#[inline(always)]
-fn mark(key: &[u8]) -> u32 {
-    let middle = key.get(key.len() / 2 + 1).copied().unwrap_or_default();
-    let (first, last) = (key.first(), key.last());
-    let [length, ..] = key.len().to_le_bytes();
-    let letter = |it: Option<&u8>| it.copied().unwrap_or_default();
-    u32::from_le_bytes([length, letter(first), middle, letter(last)])
 }
 
 /// A value of a record.
@@ -130,100 +72,106 @@ impl std::fmt::Debug for Node<'_> {
 impl Tape {
     /// Reads `text`, if all of it is one value.
     pub fn read<'a>(&'a mut self, text: &'a str) -> Option<Record<'a>> {
+        self.clear(text)?;
+        dispatch!(Level::new(), simd => self.values::<_, false>(simd, text.as_bytes()))?;
+        Some(Record { tape: self, text, in_string: false })
+    }
+
+    /// Reads what a JSON string says, if all of it is one value: `text` stands between the quotes
+    /// of the string, as it is escaped there.
+    pub fn read_in_string<'a>(&'a mut self, text: &'a str) -> Option<Record<'a>> {
+        self.clear(text)?;
+        dispatch!(Level::new(), simd => self.values::<_, true>(simd, text.as_bytes()))?;
+        Some(Record { tape: self, text, in_string: true })
+    }
+
+    fn clear(&mut self, text: &str) -> Option<()> {
         self.entries.clear();
-        self.open.clear();
         self.keys = Keys::default();
-        u32::try_from(text.len()).ok()?;
-        dispatch!(Level::new(), simd => self.values(simd, text.as_bytes()))?;
-        Some(Record { tape: self, text })
+        u32::try_from(text.len()).ok().map(|_| ())
     }
 
     #[inline(always)]
-    fn values<V: Simd>(&mut self, simd: V, bytes: &[u8]) -> Option<()> {
+    fn values<V: Simd, const IN_STRING: bool>(&mut self, simd: V, bytes: &[u8]) -> Option<()> {
         let mut ends = Marks::new(simd, EndsOfStrings, bytes, 0);
-        let mut at = 0;
-        // Whether what stands next stands in an object, and so begins with a key.
-        let mut in_object = false;
+        let (mut at, mut open) = (0, Open::NOTHING);
         loop {
-            if in_object {
-                at = self.key(bytes, &mut ends, at)?;
+            if open.is_object {
+                at = self.key::<V, IN_STRING>(bytes, &mut ends, at, open.entry)?;
             }
-            at = match bytes.get(at)? {
-                b'"' => self.string(bytes, &mut ends, at)?,
-                open @ (b'{' | b'[') => {
-                    let is_object = *open == b'{';
-                    match self.opened(bytes, at, is_object)? {
-                        Some(end) => end,
-                        None => {
-                            (at, in_object) = (at + 1, is_object);
-                            continue;
-                        }
-                    }
+            // Most are strings, so that is asked first.
+            let first = *bytes.get(at)?;
+            at = if first == strings::first_of_quote::<IN_STRING>() {
+                self.string::<V, IN_STRING>(bytes, &mut ends, at)?
+            } else if let b'{' | b'[' = first {
+                let close = if first == b'{' { b'}' } else { b']' };
+                open = self.opened(open, at, first == b'{')?;
+                if bytes.get(at + 1) != Some(&close) {
+                    at += 1;
+                    continue;
                 }
-                _ => self.scalar(bytes, at)?,
+                open = self.closed(open, at + 2)?;
+                at + 2
+            } else {
+                self.scalar(bytes, at)?
             };
-            while let Some(opened) = self.open.last().copied() {
-                match (bytes.get(at)?, in_object) {
-                    (b',', _) => break,
-                    (b'}', true) | (b']', false) => in_object = self.closed(opened, at + 1),
-                    _ => return None,
+            while open.depth > 0 {
+                let behind = *bytes.get(at)?;
+                if behind == b',' {
+                    break;
+                }
+                if behind != if open.is_object { b'}' } else { b']' } {
+                    return None;
                 }
                 at += 1;
+                open = self.closed(open, at)?;
             }
-            if self.open.is_empty() {
+            if open.depth == 0 {
                 return (at == bytes.len()).then_some(());
             }
             at += 1;
         }
     }
 
-    /// A key and its colon.
+    /// A key of the object that is the entry `of`, and its colon.
     #[inline(always)]
-    fn key<V: Simd>(&mut self, bytes: &[u8], ends: &mut Ends<'_, V>, at: usize) -> Option<usize> {
-        if bytes.get(at) != Some(&b'"') {
-            return None;
-        }
-        let (end, escaped) = Self::end_of_string(bytes, ends, at)?;
+    fn key<V: Simd, const IN_STRING: bool>(
+        &mut self,
+        bytes: &[u8],
+        ends: &mut Ends<'_, V>,
+        at: usize,
+        of: u32,
+    ) -> Option<usize> {
+        let (end, escaped) = end_of_string::<V, IN_STRING>(bytes, ends, at)?;
+        let (start, behind) = (at + quote::<IN_STRING>(), end + quote::<IN_STRING>());
         let mark = match escaped {
-            false => mark(bytes.get(at + 1..end)?),
-            true => mark_of_escaped(bytes.get(at..=end)?)?,
+            false => mark_before(bytes, start, end)?,
+            true => mark(unescaped(bytes.get(at..behind)?, IN_STRING)?.as_bytes()),
         };
-        let next = position(self.open.last().copied()?);
-        self.keys.put(mark, next, self.entries.len());
-        let (start, kind) = (position(at + 1), Kind::String);
-        self.entries.push(Entry { kind, escaped, start, end: position(end), next, mark });
-        (bytes.get(end + 1) == Some(&b':')).then_some(end + 2)
+        self.keys.put(mark, of, position(self.entries.len()));
+        let (start, end) = (position(start), position(end));
+        self.entries.push(Entry { kind: Kind::String, escaped, start, end, next: of, mark });
+        (bytes.get(behind) == Some(&b':')).then_some(behind + 1)
     }
 
-    /// The beginning of an array or object, and its end if there is nothing in it.
-    fn opened(&mut self, bytes: &[u8], at: usize, is_object: bool) -> Option<Option<usize>> {
-        let index = self.entries.len();
-        let (kind, close) = if is_object { (Kind::Object, b'}') } else { (Kind::Array, b']') };
+    /// The beginning of an array or object.
+    fn opened(&mut self, outer: Open, at: usize, is_object: bool) -> Option<Open> {
+        let entry = position(self.entries.len());
+        let kind = if is_object { Kind::Object } else { Kind::Array };
         self.push(kind, at..at + 1, false);
-        if bytes.get(at + 1) == Some(&close) {
-            self.close(index, at + 2);
-            return Some(Some(at + 2));
-        }
-        if self.open.len() == MAX_OPEN {
-            return None;
-        }
-        self.open.push(index);
-        Some(None)
+        self.entries.last_mut()?.next = outer.entry;
+        let depth = outer.depth + 1;
+        (depth <= MAX_OPEN).then_some(Open { entry, depth, is_object })
     }
 
-    /// The end of what was opened last; whether what it stands in is an object.
-    fn closed(&mut self, opened: usize, end: usize) -> bool {
-        self.open.pop();
-        self.close(opened, end);
-        let outer = self.open.last().and_then(|outer| self.entries.get(*outer));
-        outer.is_some_and(|outer| outer.kind == Kind::Object)
-    }
-
-    fn close(&mut self, index: usize, end: usize) {
+    /// The end of what was opened last; what it stands in.
+    fn closed(&mut self, open: Open, end: usize) -> Option<Open> {
         let next = position(self.entries.len());
-        if let Some(entry) = self.entries.get_mut(index) {
-            (entry.end, entry.next) = (position(end), next);
-        }
+        let entry = self.entries.get_mut(open.entry as usize)?;
+        entry.end = position(end);
+        let outer = std::mem::replace(&mut entry.next, next);
+        let is_object = self.entries.get(outer as usize).is_some_and(|it| it.kind == Kind::Object);
+        Some(Open { entry: outer, depth: open.depth - 1, is_object })
     }
 
     #[inline(always)]
@@ -256,84 +204,57 @@ impl Tape {
     }
 
     #[inline(always)]
-    fn string<V: Simd>(
+    fn string<V: Simd, const IN_STRING: bool>(
         &mut self,
         bytes: &[u8],
         ends: &mut Ends<'_, V>,
         at: usize,
     ) -> Option<usize> {
-        let (end, escaped) = Self::end_of_string(bytes, ends, at)?;
-        self.push(Kind::String, at + 1..end, escaped);
-        Some(end + 1)
+        let (end, escaped) = end_of_string::<V, IN_STRING>(bytes, ends, at)?;
+        self.push(Kind::String, at + quote::<IN_STRING>()..end, escaped);
+        Some(end + quote::<IN_STRING>())
     }
+}
 
-    /// Where the string ends whose first quote stands at `at`, and whether anything in it is
-    /// escaped.
-    #[inline(always)]
-    fn end_of_string<V: Simd>(
-        bytes: &[u8],
-        ends: &mut Ends<'_, V>,
-        at: usize,
-    ) -> Option<(usize, bool)> {
-        // Outside of strings there is no mark but the quotes that begin them.
-        ends.next().filter(|quote| *quote == at)?;
-        let end = ends.next()?;
-        if bytes.get(end) == Some(&b'"') {
-            return Some((end, false));
+/// The array or object that was opened last and is not closed yet.
+#[derive(Clone, Copy)]
+struct Open {
+    /// Its entry. The `next` of that is the entry of what it stands in, until it is closed.
+    entry: u32,
+    /// How many are open, with this one.
+    depth: usize,
+    is_object: bool,
+}
+
+impl Open {
+    /// Outside of all.
+    const NOTHING: Self = Self { entry: u32::MAX, depth: 0, is_object: false };
+}
+
+/// What a string with its quotes says.
+#[cold]
+fn unescaped(quoted: &[u8], in_string: bool) -> Option<String> {
+    let outer;
+    let quoted = match in_string {
+        true => {
+            outer = said_by_string(std::str::from_utf8(quoted).ok()?)?;
+            outer.as_bytes()
         }
-        let (end, behind) = end_of_escaped(bytes, ends.clone(), end)?;
-        *ends = behind;
-        Some((end, true))
-    }
+        false => quoted,
+    };
+    serde_json::from_slice(quoted).ok()
 }
 
-/// The end of a string in which something is escaped, or may not stand, first at `at`; and the
-/// ends behind it.
+/// What a JSON string says that is given without its quotes.
 #[cold]
-fn end_of_escaped<'a, V: Simd>(
-    bytes: &[u8],
-    mut ends: Ends<'a, V>,
-    mut at: usize,
-) -> Option<(usize, Ends<'a, V>)> {
-    loop {
-        let from = match bytes.get(at)? {
-            b'"' => return Some((at, ends)),
-            b'\\' => behind_escape(bytes, at + 1)?,
-            _ => return None,
-        };
-        // What was escaped is no end.
-        at = ends.next_from(from)?;
-    }
+fn said_by_string(text: &str) -> Option<String> {
+    serde_json::from_str(&["\"", text, "\""].concat()).ok()
 }
-
-/// The [`mark`] of a key in which something is escaped.
-#[cold]
-fn mark_of_escaped(quoted: &[u8]) -> Option<u32> {
-    Some(mark(serde_json::from_slice::<String>(quoted).ok()?.as_bytes()))
-}
-
-/// Where the strings of a text may end.
-type Ends<'a, V> = Marks<'a, V, EndsOfStrings>;
 
 /// Positions fit, for no longer text is taken.
 #[allow(clippy::cast_possible_truncation, reason = "the length of the text was looked at")]
 const fn position(at: usize) -> u32 {
     at as u32
-}
-
-/// The end of the escape whose letter stands at `at`.
-fn behind_escape(bytes: &[u8], at: usize) -> Option<usize> {
-    match bytes.get(at)? {
-        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(at + 1),
-        b'u' => {
-            let digits = bytes.get(at + 1..at + 5)?;
-            // `\uD800` to `\uDFFF` are halves of a pair.
-            let is_half =
-                matches!(digits, [b'd' | b'D', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F', ..]);
-            (!is_half && digits.iter().all(u8::is_ascii_hexdigit)).then_some(at + 5)
-        }
-        _ => None,
-    }
 }
 
 impl<'a> Record<'a> {
@@ -352,11 +273,11 @@ impl<'a> Record<'a> {
         let (wanted, object) = (mark(name.as_bytes()), position(index));
         match self.tape.keys.get(wanted, object) {
             Slot::Empty => (0, None),
-            Slot::One(at) => match self.tape.entries.get(at) {
+            Slot::One(at) => match self.tape.entries.get(at as usize) {
                 Some(key)
                     if key.mark == wanted && key.next == object && self.is_named(key, name) =>
                 {
-                    (1, Some(at + 1))
+                    (1, Some(at as usize + 1))
                 }
                 _ => (0, None),
             },
@@ -397,7 +318,7 @@ impl<'a> Record<'a> {
     fn string(&self, entry: &Entry) -> Option<Cow<'a, str>> {
         match entry.escaped {
             false => Some(Cow::Borrowed(self.raw(entry))),
-            true => serde_json::from_str(self.quoted(entry)).ok().map(Cow::Owned),
+            true => serde_json::from_str(&self.json(entry)).ok().map(Cow::Owned),
         }
     }
 
@@ -406,10 +327,18 @@ impl<'a> Record<'a> {
     }
 
     /// The value of an entry as JSON.
-    fn quoted(&self, entry: &Entry) -> &'a str {
-        let quotes = usize::from(entry.kind == Kind::String);
-        let (start, end) = (entry.start as usize - quotes, entry.end as usize + quotes);
-        self.text.get(start..end).unwrap_or_default()
+    fn json(&self, entry: &Entry) -> Cow<'a, str> {
+        let quote = match entry.kind {
+            Kind::String if self.in_string => quote::<true>(),
+            Kind::String => quote::<false>(),
+            _ => 0,
+        };
+        let (start, end) = (entry.start as usize - quote, entry.end as usize + quote);
+        let text = self.text.get(start..end).unwrap_or_default();
+        match self.in_string {
+            true => Cow::Owned(said_by_string(text).unwrap_or_default()),
+            false => Cow::Borrowed(text),
+        }
     }
 }
 
@@ -438,8 +367,9 @@ impl<'a> Node<'a> {
     }
 
     /// The value as JSON.
-    pub(super) fn text(self) -> &'a str {
-        self.record.quoted(self.entry())
+    #[must_use]
+    pub fn json(self) -> Cow<'a, str> {
+        self.record.json(self.entry())
     }
 
     /// What a string says.

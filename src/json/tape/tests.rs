@@ -37,7 +37,23 @@ fn what_it_takes_is_json_and_read_as_the_same() {
     ] {
         let record = tape.read(text).unwrap_or_else(|| panic!("{text}"));
         assert_eq!(tree(record.root()), serde_json::from_str::<Value>(text).unwrap());
+        let escaped = in_string(text);
+        let record = tape.read_in_string(&escaped).unwrap_or_else(|| panic!("{escaped}"));
+        assert_eq!(tree(record.root()), serde_json::from_str::<Value>(text).unwrap());
+        assert_eq!(record.root().json(), text);
     }
+}
+
+/// A text as it is escaped in a JSON string.
+fn in_string(text: &str) -> String {
+    let quoted = serde_json::to_string(text).unwrap();
+    quoted.get(1..quoted.len() - 1).unwrap().to_owned()
+}
+
+/// What a text holds that stands in a JSON string, for a full parser.
+fn tree_in_string(text: &str) -> Option<Value> {
+    let said: String = serde_json::from_str(&format!("\"{text}\"")).ok()?;
+    serde_json::from_str(&said).ok()
 }
 
 #[test]
@@ -98,13 +114,60 @@ fn no_damage_makes_it_more_lenient_than_a_full_parser() {
             let mut bytes = text.as_bytes().to_vec();
             bytes[at] = with;
             let Ok(text) = std::str::from_utf8(&bytes) else { continue };
-            if let Some(record) = tape.read(text) {
-                assert_eq!(
-                    tree(record.root()),
-                    serde_json::from_str::<Value>(text).unwrap(),
-                    "{text}"
-                );
+            let plain = tape.read(text).map(|record| tree(record.root()));
+            if let Some(plain) = &plain {
+                assert_eq!(*plain, serde_json::from_str::<Value>(text).unwrap(), "{text}");
             }
+            // Escaped in a string it is the same, and taken where it would be else.
+            let escaped = in_string(text);
+            let record = tape.read_in_string(&escaped).map(|record| tree(record.root()));
+            assert_eq!(record, plain, "{escaped}");
+        }
+    }
+}
+
+#[test]
+fn in_a_string_no_damage_makes_it_more_lenient_than_two_full_parsers() {
+    const ODD: [&str; 16] = [
+        "\"", r#"\""#, r"\", r"\\", r#"\\""#, r#"\\\""#, r"\\\\", r"\/", r"\\\/", r"\u003c",
+        r"\u0022", r"\u005c", r"\\u0041", r"\n", r"\\n", "\n",
+    ];
+    let text =
+        in_string(r#"{"a\"b":["\\x","c\/d","\u00e9 é",{"e\n":-1}],"arn":{"f":null},"g":""}"#);
+    let (mut tape, mut rng) = (Tape::default(), fastrand::Rng::with_seed(1));
+    let (mut taken, mut sound) = (0, 0);
+    for _ in 0..200_000 {
+        let mut text = text.clone();
+        for _ in 0..rng.usize(1..4) {
+            let mut at = || text.floor_char_boundary(rng.usize(..=text.len()));
+            let (from, to) = (at(), at());
+            let cut = rng.bool() && from <= to && to - from < 4;
+            text.replace_range(from..if cut { to } else { from }, rng.choice(ODD).unwrap());
+        }
+        let expected = tree_in_string(&text);
+        sound += u32::from(expected.is_some());
+        if let Some(record) = tape.read_in_string(&text) {
+            assert_eq!(Some(tree(record.root())), expected, "{text}");
+            let json: Value = serde_json::from_str(&record.root().json()).unwrap();
+            assert_eq!(Some(json), expected, "{text}");
+            taken += 1;
+        }
+    }
+    // The others have white space between their values, or are escaped as CloudTrail does not.
+    assert!(taken > 10_000 && taken > sound / 2, "{taken} of {sound} were taken");
+}
+
+#[test]
+fn a_long_text_in_a_string_is_read_to_its_last_byte() {
+    let mut tape = Tape::default();
+    for length in 0..200 {
+        let text =
+            format!(r#"{{"a":"{}","b":"\\{}"}}"#, "x".repeat(length), "y".repeat(length / 3));
+        let escaped = in_string(&text);
+        let record = tape.read_in_string(&escaped).unwrap();
+        assert_eq!(tree(record.root()), serde_json::from_str::<Value>(&text).unwrap());
+        for end in 0..escaped.len() {
+            assert!(tape.read_in_string(escaped.get(..end).unwrap()).is_none());
         }
     }
 }
