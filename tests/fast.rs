@@ -14,7 +14,7 @@ mod support;
 #[path = "support/differential.rs"]
 mod differential;
 
-use differential::{compare, in_full, quickly};
+use differential::{alike, compare, in_full, quickly};
 use fastrand::Rng;
 use serde_json::{Value, json};
 use support::{files_in, fixture};
@@ -177,6 +177,97 @@ fn what_cloudtrail_does_not_write_is_read_in_full() {
     compare(two.replace("}{", "},{").as_bytes());
 }
 
+/// A record in another spelling is found wherever the layout around it is another one too.
+#[test]
+fn no_layout_hides_a_record_in_another_spelling() {
+    let other = record("ec2", "Run", "{}");
+    let ours = record("sts", "AssumeRole", "{}");
+    let several = format!("{other},{other},{other}");
+    let message = |record: &str| {
+        format!(r#"{{"id":"1","timestamp":1,"message":{}}}"#, Value::String(record.to_owned()))
+    };
+    let nameless = r#"{"eventVersion":"1"}"#.to_owned();
+    let spellings = [
+        ours.replace(r#""eventName":"#, r#""eventName": "#),
+        ours.replace(r#""eventName""#, r#""event\u004eame""#),
+        nameless,
+    ];
+    for odd in &spellings {
+        for text in [
+            format!("[{other}]\n[{odd},{several}]"),
+            format!("[{other}][{odd},{several}]"),
+            format!("[{other}]5{odd},{several}]"),
+            format!("[{other}],[{odd},{several}]"),
+            format!(r#"{{"Records":[{other}],"b":[{odd},{several}]}}"#),
+            format!(r#"{{"Records":[{other}], "b": [{odd},{several}]}}"#),
+            format!(r#"{{"Records":[{other}],"b":[5,{odd},{several}]}}"#),
+        ] {
+            compare(text.as_bytes());
+        }
+        // Arrays whose beginning or end is not seen, and another one that follows.
+        for array in [
+            "[{},5]",
+            r#"[{},"x"]"#,
+            r#"[{"a":{},"b":1},"x"]"#,
+            "[{},[]]",
+            r#"[{},"x\":"]"#,
+            "[{ \"b\":1}]",
+            "[\n{}]",
+            "[{}\n]",
+        ] {
+            let array = record("ec2", "Run", array);
+            let open = array.replace(r#","readOnly":true"#, "");
+            for record in [&array, &open] {
+                let text = format!(r#"{{"Records":[{record}],"b":[{odd},{several}]}}"#);
+                compare(text.as_bytes());
+                compare(format!("[{text},{several}]").as_bytes());
+                compare(format!("{text},{several}").as_bytes());
+            }
+        }
+        let (first, odd, last) = (message(&other), message(odd), message(&other));
+        for odd in [odd.replacen("{\"id", "{ \"id", 1), odd.replacen("{\"id", "{\n\"id", 1), odd] {
+            let text = format!(r#"{{"logEvents":[{first},{odd},{last},{last}]}}"#);
+            compare(text.as_bytes());
+        }
+    }
+}
+
+/// A name is a record's own only at its top, whatever braces stand in strings before it.
+#[test]
+fn no_brace_makes_another_name_a_record_s_own() {
+    let other = record("ec2", "Run", "{}");
+    let ours = record("sts", "AssumeRole", "[{\"eventName\":\"Run\"}]");
+    for odd in [
+        ours.replace(r#""eventName":"A"#, r#""eventName": "A"#),
+        ours.replace(r#""eventName":"A"#, r#""event\u004eame":"A"#),
+    ] {
+        for before in [
+            r#"{"d":"}"}"#,
+            r#"{"d":"},"}"#,
+            r#"{"d":"},","e":"f"}"#,
+            r#"{"d":"}}"}"#,
+            r#"{"d":"}}},{","e":1}"#,
+            r#"{"d":"},\"e"}"#,
+            r#"[{"d":1}]"#,
+            r#""{""#,
+            r#""}""#,
+        ] {
+            let begun = format!(r#"{{"eventVersion":"1","userIdentity":{before},"#);
+            let odd = odd.replacen(r#"{"eventVersion":"1.08","#, &begun, 1);
+            assert!(odd.contains(before) && serde_json::from_str::<Value>(&odd).is_ok());
+            let plain = odd.replace(r#"[{"eventName":"Run"}]"#, r#"{"eventName":"Run"}"#);
+            for odd in [odd, plain] {
+                let records = [other.clone(), odd, other.clone(), other.clone()];
+                compare(file(&records).as_bytes());
+                compare(subscription(&records).as_bytes());
+                compare(records.join("\n").as_bytes());
+                assert_eq!(quickly(file(&records).as_bytes()).records.len(), 1);
+                assert_eq!(quickly(subscription(&records).as_bytes()).records.len(), 1);
+            }
+        }
+    }
+}
+
 /// What is behind the last record is looked at, for it may be another one in another spelling.
 #[test]
 fn nothing_hides_behind_the_last_record() {
@@ -258,6 +349,149 @@ fn a_hundred_thousand_mutated_inputs() {
     }
 }
 
+/// Sound documents of every layout that JSON allows, which CloudTrail does not write.
+#[test]
+fn tens_of_thousands_of_layouts() {
+    for seed in 0..40_000 {
+        let mut layout = Layout { rng: Rng::with_seed(seed), odd: 0 };
+        layout.odd = *layout.rng.choice(&[1, 5, 20]).unwrap();
+        alike(layout.document().as_bytes());
+    }
+}
+
+/// Draws documents.
+struct Layout {
+    rng: Rng,
+    /// How many of a thousand things are not as CloudTrail writes them.
+    odd: u32,
+}
+
+impl Layout {
+    fn is_odd(&mut self) -> bool {
+        self.rng.u32(..1_000) < self.odd
+    }
+
+    /// What may stand between any two tokens.
+    fn space(&mut self) -> &'static str {
+        if self.is_odd() { self.rng.choice(&[" ", "\n", "\r\n", "\t "]).unwrap() } else { "" }
+    }
+
+    fn list(&mut self, open: char, elements: &[String], close: char) -> String {
+        let mut text = format!("{open}{}", self.space());
+        for (at, element) in elements.iter().enumerate() {
+            text += if at > 0 { "," } else { "" };
+            text = format!("{text}{}{element}{}", self.space(), self.space());
+        }
+        format!("{text}{}{close}", self.space())
+    }
+
+    fn member(&mut self, key: &str, value: &str) -> String {
+        let key = if self.is_odd() { key.replacen('N', "\\u004e", 1) } else { key.to_owned() };
+        format!("\"{key}\"{}:{}{value}", self.space(), self.space())
+    }
+
+    fn string(&mut self) -> String {
+        const PARTS: [&str; 12] =
+            ["x", "a b", "{", "}", "[", "]", ",", ":", "\"", "\\", "eventName", "AssumeRole"];
+        let count = self.rng.usize(..6);
+        let text: String = (0..count).map(|_| *self.rng.choice(&PARTS).unwrap()).collect();
+        Value::String(text).to_string()
+    }
+
+    fn value(&mut self, depth: usize) -> String {
+        match self.rng.u8(..if depth == 0 { 5 } else { 9 }) {
+            0 => "null".to_owned(),
+            1 => self.rng.i32(-9..99).to_string(),
+            2..5 => self.string(),
+            5 | 6 => {
+                let elements: Vec<String> =
+                    (0..self.rng.usize(..4)).map(|_| self.value(depth - 1)).collect();
+                self.list('[', &elements, ']')
+            }
+            7 => {
+                let members: Vec<String> = (0..self.rng.usize(..4))
+                    .map(|at| {
+                        let value = self.value(depth - 1);
+                        self.member(&format!("k{at}"), &value)
+                    })
+                    .collect();
+                self.list('{', &members, '}')
+            }
+            _ => self.record(depth - 1),
+        }
+    }
+
+    fn record(&mut self, depth: usize) -> String {
+        let (source, name) = *self
+            .rng
+            .choice(&[("ec2", "Run"), ("ec2", "Run"), ("sts", "AssumeRole"), ("x", "AssumeRole")])
+            .unwrap();
+        let identity = self.value(depth.min(1));
+        let mut members = vec![
+            self.member("eventVersion", "\"1.08\""),
+            self.member("userIdentity", &identity),
+            self.member("eventSource", &format!("\"{source}.amazonaws.com\"")),
+            self.member("eventName", &format!("\"{name}\"")),
+        ];
+        for key in ["requestParameters", "resources"] {
+            let value = self.value(depth);
+            members.push(self.member(key, &value));
+        }
+        if self.rng.bool() {
+            members.push(self.member("eventID", "\"1\""));
+        }
+        self.list('{', &members, '}')
+    }
+
+    fn records(&mut self) -> Vec<String> {
+        (0..self.rng.usize(1..6)).map(|_| self.record(3)).collect()
+    }
+
+    fn document(&mut self) -> String {
+        let records = self.records();
+        match self.rng.u8(..8) {
+            0 => self.list('[', &records, ']'),
+            1 => records.join("\n"),
+            2 => {
+                let (first, second) = (self.document(), self.document());
+                format!("{first}{}{second}", self.rng.choice(&["", "\n", ",", " "]).unwrap())
+            }
+            3 => {
+                let mut inner = self.records();
+                inner.insert(0, self.document());
+                self.list('[', &inner, ']')
+            }
+            4 | 5 => {
+                let mut events = Vec::new();
+                for record in &records {
+                    let message = Value::String(record.clone()).to_string();
+                    let members = [
+                        self.member("id", "\"1\""),
+                        self.member("timestamp", "1"),
+                        self.member("message", &message),
+                    ];
+                    events.push(self.list('{', &members, '}'));
+                }
+                let events = self.list('[', &events, ']');
+                let members = [self.member("logEvents", &events)];
+                self.list('{', &members, '}')
+            }
+            _ => {
+                let all = self.list('[', &records, ']');
+                let mut members = vec![self.member("Records", &all)];
+                for key in ["more", "Records"] {
+                    if self.rng.u8(..4) == 0 {
+                        let records = self.records();
+                        let more = self.list('[', &records, ']');
+                        members.push(self.member(key, &more));
+                    }
+                }
+                self.list('{', &members, '}')
+            }
+        }
+    }
+}
+
 /// The record with another one somewhere inside.
 fn nested(rng: &mut Rng, record: &str, donor: &str) -> String {
     let places: Vec<usize> = record.match_indices("\":").map(|(at, _)| at + 2).collect();
@@ -323,12 +557,18 @@ fn no_shape_takes_more_than_linear_time() {
         ("", "{\"eventVersion\":\"1\"}\n"),
         ("{\"logEvents\":[", message),
         ("{\"logEvents\":[", "{\"id\":\"1\",\"timestamp\":1,\"message\":\"{}\"},"),
+        ("{\"Records\":[", "5{\"eventVersion\":\""),
+        ("", "5{\"eventVersion\":\""),
     ] {
-        let input = format!("{head}{}", unit.repeat((4 << 20) / unit.len()));
-        let start = std::time::Instant::now();
-        let found = quickly(input.as_bytes());
-        let took = start.elapsed();
-        println!("{took:>8.2?} {} faults: {unit}", found.faults.len() as u64 + found.more_faults);
-        assert!(took.as_secs_f32() < 5.0, "{took:?}: {unit}");
+        // By one name at the very end each beginning may look like that of a record of ours.
+        let name = format!("\"eventName\":\"AssumeRole\",\"a\":\"{:200}\"}}]}}", "");
+        for tail in ["", &name] {
+            let input = format!("{head}{}{tail}", unit.repeat((4 << 20) / unit.len()));
+            let start = std::time::Instant::now();
+            let found = quickly(input.as_bytes());
+            let (took, faults) = (start.elapsed(), found.faults.len() as u64 + found.more_faults);
+            println!("{took:>8.2?} {faults} faults: {unit}");
+            assert!(took.as_secs_f32() < 5.0, "{took:?}: {unit}");
+        }
     }
 }

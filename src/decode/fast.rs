@@ -14,16 +14,18 @@
 //! 2. It begins where the one before ended, with `{"eventVersion":"`, and so does the next one.
 //! 3. Between both stands one `"eventName":"`, no more and no less. So every place in the input
 //!    where that is written is looked at as the name of one record, or its record is read.
-//! 4. The name is the record's own: more braces than were closed again before it, by one. What
-//!    stands there (`userIdentity`, time and source) is written by AWS, not by the caller.
-//! 5. The next beginning is that of the next element of the same array, and no other element began
-//!    before it. A caller shapes what follows the name, as far as that a record may hold an array
-//!    of things that look like records. But inside of JSON such a beginning cannot stand in a
-//!    string, and whatever begins an object stands behind a colon, unless that is an element of an
-//!    array. So every `{` is looked at. Behind a colon it is a member of the record. Arrays that
-//!    begin with an object are counted, and those of them that end with one, as far as their
-//!    brackets can be told from brackets inside strings; one that cannot ends the run. So does
-//!    any other element, and a beginning like that of a record while an array is open.
+//! 4. The name is the record's own: of the braces that were opened before it all but one are closed
+//!    again. One in a string may look as if it ended an object, but behind the last of such ones
+//!    stands no key; and a brace of which it is not seen what it begins ends the run.
+//! 5. The next beginning is that of the next element of the same array, which lies in no other
+//!    one, and no other element began before it. A caller shapes what follows the name, as far as
+//!    that a record may hold an array of things that look like records. But inside of JSON such a
+//!    beginning cannot stand in a string, and whatever begins an object stands behind a colon,
+//!    unless that is an element of an array. So every `{` is looked at. Behind a colon it is a
+//!    member of the record. Arrays that begin with an object are counted, and those of them that
+//!    end with one, as far as their brackets can be told from brackets inside strings; one that
+//!    cannot ends the run. So does an array in which something else stands behind an object, any
+//!    other element, and a beginning like that of a record while an array is open.
 //! 6. The name is none of ours, in plain letters.
 //!
 //! In a subscription message each record is a JSON string, in which a quote is escaped. So what
@@ -34,18 +36,19 @@
 //! to have that name at its top. Then it is ours, or of another service and counted as other;
 //! anything else ends the run before it. So is the last record of an input, whatever its name, if
 //! what is open around it is closed behind it: there is no next one that would show its end. Of
-//! the last few bytes of an input, fewer than a window has, nothing is told: a record whose end
-//! stands there is read, and one whose name stands there is left to the exact way.
+//! the last few bytes of an input, fewer than a window has, nothing is told: a last record that
+//! ends there is read, and any other one is left to the exact way.
 //!
 //! # What is given up
 //!
-//! A record that is not ours and not JSON inside, in spite of its checksum, is counted as other
-//! and not as undecodable. CloudTrail would have to write such a one.
+//! A record that is not ours by its plain name is counted as other, and not as undecodable, even
+//! if it is no JSON inside in spite of its checksum, has a source that is no text, or is given
+//! another name in other letters (`\u0065ventName`). CloudTrail would have to write such a one.
 
 use fearless_simd::{Level, Simd, dispatch};
 
 use super::Place;
-use super::envelope::{MAX_DEPTH, Walk};
+use super::envelope::Walk;
 use super::resync::Elements;
 use crate::cloudtrail;
 use crate::json::{BracesAndN, Json, Mark, Windows};
@@ -144,7 +147,8 @@ impl Walk<'_> {
         of: Elements,
     ) -> usize {
         match of {
-            _ if !self.checked || depth > MAX_DEPTH => at,
+            // Behind the end of an array that lies in another one more records may stand.
+            _ if !self.checked || depth > 1 => at,
             Elements::Any => self.pass::<InArray>(bytes, at),
             Elements::LogEvents => self.pass::<Messages>(bytes, at),
             Elements::LookupEvents => at,
@@ -177,6 +181,7 @@ impl Walk<'_> {
                 self.seen += 1;
                 self.decoded.other += 1;
             } else if self.read::<S>(&passed, start).is_none() {
+                self.ahead = Ahead(hits.marks.seen());
                 return at;
             }
             at = passed.next;
@@ -266,9 +271,11 @@ enum Hit {
     Member,
     /// An element of an array, or a text that looks like one.
     Element(usize),
-    /// The end of an object, and what two bytes stand behind it.
-    Closed(usize, [u8; 2]),
-    /// Something inside a string.
+    /// The end of an object, and what stands behind it.
+    Closed(usize, [u8; 4]),
+    /// A brace inside a string; or before an object that neither its neighbours tell of.
+    Brace,
+    /// A letter.
     Text,
 }
 
@@ -280,12 +287,13 @@ impl<'a, V: Simd> Hits<'a, V> {
 
     #[inline(always)]
     fn next<S: Shape>(&mut self) -> Option<Hit> {
-        let Mark { at, around: [before, here, behind, next] } = self.marks.next()?;
+        let Mark { at, around: [before, here, behind, b, c, d] } = self.marks.next()?;
         Some(match here {
-            b'}' => Hit::Closed(at, [behind, next]),
+            b'}' => Hit::Closed(at, [behind, b, c, d]),
             // A quote that is not escaped stands outside of the text that a record is.
             b'{' if before == b':' && !(S::IS_TEXT && behind == b'"') => Hit::Member,
-            b'{' => no_member::<S>(before, behind, at),
+            b'{' if is_element::<S>(before, behind) => Hit::Element(at),
+            b'{' => Hit::Brace,
             // Most are no name's.
             b'N' if before == b't' => self.name::<S>(at).map_or(Hit::Text, Hit::Name),
             _ => Hit::Text,
@@ -301,19 +309,18 @@ impl<'a, V: Simd> Hits<'a, V> {
     }
 }
 
-/// What a brace begins that stands behind no colon.
+/// Whether a brace that stands behind no colon begins an element of an array, or looks like it.
 #[inline(always)]
-fn no_member<S: Shape>(before: u8, behind: u8, at: usize) -> Hit {
-    let is_element = match S::IS_TEXT {
-        true => behind == b'"',
+fn is_element<S: Shape>(before: u8, behind: u8) -> bool {
+    match S::IS_TEXT {
+        true => behind == b'"' || behind.is_ascii_whitespace(),
         // Nothing else stands before an object, and nothing else begins a member of it.
         false => {
             behind.is_ascii_whitespace()
                 || before.is_ascii_whitespace()
                 || matches!(behind, b'"' | b'}') && matches!(before, b',' | b'[' | b']' | b'}')
         }
-    };
-    if is_element { Hit::Element(at) } else { Hit::Text }
+    }
 }
 
 /// The record that begins at `start`, if all holds that has to (see the module) for passing over
@@ -338,11 +345,25 @@ fn own_name<V: Simd, S: Shape>(hits: &mut Hits<'_, V>) -> Option<usize> {
     loop {
         match hits.next::<S>()? {
             Hit::Member => open += 1,
-            Hit::Closed(..) => open = open.checked_sub(1)?,
+            Hit::Closed(_, behind) if ends_a_member::<S>(behind) => open = open.checked_sub(1)?,
             Hit::Name(text) => return (open == 1).then_some(text),
-            Hit::Element(_) => return None,
+            Hit::Closed(..) | Hit::Element(_) | Hit::Brace => return None,
             Hit::Text => {}
         }
+    }
+}
+
+/// Whether a brace ends a member of an object, by what stands behind it: another one, or a key,
+/// which begins with a letter. Of several in a string the last is followed by something else, if
+/// only by the end of the string.
+#[inline(always)]
+fn ends_a_member<S: Shape>(behind: [u8; 4]) -> bool {
+    match (S::IS_TEXT, behind) {
+        (_, [b'}', ..]) => true,
+        (false, [b',', b'"', key, _]) | (true, [b',', b'\\', b'"', key]) => {
+            key.to_ascii_lowercase().is_ascii_lowercase()
+        }
+        _ => false,
     }
 }
 
@@ -364,28 +385,35 @@ fn record_end<V: Simd, S: Shape>(hits: &mut Hits<'_, V>) -> Option<End> {
     loop {
         match hits.next::<S>() {
             None => return last_end::<S>(bytes),
-            Some(Hit::Member | Hit::Text) => {}
+            Some(Hit::Member | Hit::Brace | Hit::Text) => {}
             // Most end a member, and nothing else.
-            Some(Hit::Closed(_, [b'}', _] | [b',', b'"' | b'\\'])) => {}
+            Some(Hit::Closed(_, [b'}', ..] | [b',', b'\\', ..])) => {}
+            Some(Hit::Closed(_, [b',', b'"', ..])) if open == 0 => {}
             Some(Hit::Closed(at, _)) => {
                 let behind = bytes.get(at + 1..)?;
                 if S::ends(behind) {
                     let (record, next) = (at + 1, at + 2 + S::CLOSING);
-                    // The brace that begins it is known.
+                    // The brace that begins it is known, and in a message that of the record.
                     hits.marks.next_from(next)?;
+                    if S::IS_TEXT {
+                        hits.marks.next()?;
+                    }
                     return (open == 0).then_some(End { record, next, is_last: false });
                 }
                 match behind {
                     _ if S::IS_TEXT => {}
-                    [b']', ..] if closes(bytes, at + 1)? => open = open.checked_sub(1)?,
+                    [b']', ..] if closes::<S>(behind)? => open = open.checked_sub(1)?,
                     [b']', ..] => {}
-                    _ if open == 0 && !ends_a_value(behind) => return None,
+                    // An array that ends with something else is one whose end is not seen.
+                    [b',', b'"', rest @ ..] if !begins_with_key(rest) => return None,
+                    [b',', b'"' | b'{', ..] => {}
+                    _ if !ends_a_value(behind) => return None,
                     _ => {}
                 }
             }
             Some(Hit::Element(at)) => match bytes.get(at.checked_sub(2)?..)? {
                 _ if S::IS_TEXT => return None,
-                [_, b'[', ..] => open += usize::from(may_open(bytes, at - 1)),
+                [_, b'[', ..] if may_open(bytes, at - 1) => open += 1,
                 // Behind another object. Of an array in which one stands behind anything else the
                 // beginning was not seen.
                 [b'}', b',', ..] if open > 0 => {}
@@ -434,31 +462,34 @@ fn plain_text<'a>(bytes: &'a [u8], quote: &[u8]) -> Option<&'a [u8]> {
     rest.starts_with(quote).then_some(text)
 }
 
-/// Whether a `[` may begin an array: one between other neighbours is text.
+/// Whether the `[` at `at`, behind which an object begins, begins an array, or else a string ends
+/// there or goes on. Of one that is empty nothing tells.
 fn may_open(bytes: &[u8], at: usize) -> bool {
     let before = at.checked_sub(1).and_then(|it| bytes.get(it));
-    let may_begin = match bytes.get(at + 1..).unwrap_or_default() {
-        [b'{', key, ..] => matches!(key, b'"' | b'}'),
-        [first, ..] => {
-            matches!(first, b'"' | b'[' | b']' | b't' | b'f' | b'n' | b'-' | b'0'..=b'9')
-        }
-        [] => true,
-    };
-    may_begin && matches!(before, Some(b':' | b'[' | b','))
+    let behind = bytes.get(at + 1..).unwrap_or_default();
+    matches!(before, Some(b':' | b'[' | b','))
+        && matches!(behind, [b'{', b'"', key, ..] if key.is_ascii_alphabetic())
 }
 
-/// Whether a `]` ends an array, or is text; `None` where its neighbours do not tell.
-fn closes(bytes: &[u8], at: usize) -> Option<bool> {
-    let rest = bytes.get(at..)?;
+/// Whether a text that follows a quote is a key, as far as nothing in it is escaped.
+fn begins_with_key(text: &[u8]) -> bool {
+    let end = memchr::memchr2(b'"', b'\\', text);
+    end.and_then(|end| text.get(end..)).is_some_and(|it| it.starts_with(b"\":"))
+}
+
+/// Whether the `]` that `rest` begins with ends an array, or is text; `None` where what follows
+/// does not tell.
+fn closes<S: Shape>(rest: &[u8]) -> Option<bool> {
     let rest = behind(rest, |it| matches!(it, b']' | b'}'));
     match rest {
         // Were this inside a string, the quote would end it, and a key or value could not follow.
         [b',', b'"', key, ..] | [b',', b'{', b'"', key, ..] => {
-            (!matches!(key, b',' | b':' | b']' | b'}')).then_some(true)
+            let ends_string = matches!(key, b',' | b':' | b']' | b'}') || key.is_ascii_whitespace();
+            (!ends_string).then_some(true)
         }
-        [b',', b'{', b'\\', ..] => Some(false),
-        [b',', b'{' | b'[' | b't' | b'f' | b'n' | b'-' | b'0'..=b'9', ..] => None,
-        _ => Some(false),
+        _ if rest.starts_with(S::BETWEEN) => Some(true),
+        [b'"' | b'\\', ..] | [b',', b'\\', ..] | [b',', b'{', b'\\', ..] => Some(false),
+        _ => rest.trim_ascii_start().is_empty().then_some(false),
     }
 }
 

@@ -106,12 +106,17 @@ fn open_slowly(bytes: &[u8], cap: usize) -> Opened<'_> {
         let (inner, fault) = inflate(&inflated, cap.saturating_sub(inflated.len()), cap);
         inflated = inner;
         // An inner end that is missing follows from the outer one.
-        if faults.is_empty() {
+        if all_inflated(&faults) {
             faults.extend(fault);
         }
     }
-    let whole = faults.iter().all(|fault| matches!(fault, InputFault::BehindGzip(_)));
+    let whole = all_inflated(&faults);
     Opened { bytes: inflated.into(), whole, checked: whole, faults }
+}
+
+/// Whether all of an input was inflated that can be.
+fn all_inflated(faults: &[InputFault]) -> bool {
+    faults.iter().all(|fault| matches!(fault, InputFault::BehindGzip(_)))
 }
 
 /// Inflates all members of `bytes`, up to `room` bytes of the `cap` that is told to the user.
@@ -164,6 +169,23 @@ mod tests {
     fn all_members_are_inflated() {
         let two = [gzip(b"one "), gzip(b"two")].concat();
         assert_eq!(inflate(&two, 100, 100), (b"one two".to_vec(), None));
+    }
+
+    #[test]
+    fn what_is_wrong_inside_is_told_whatever_stands_behind_the_outside() {
+        let inner = gzip(&(0..2_000).map(|_| fastrand::u8(..)).collect::<Vec<u8>>());
+        let cut = gzip(inner.get(..inner.len() / 2).unwrap());
+        let followed = [&cut, &b"junk"[..]].concat();
+        let of = |input: &[u8], cap| {
+            let opened = open_slowly(input, cap);
+            (opened.faults.len(), opened.whole, opened.checked)
+        };
+        assert_eq!(of(&cut, 10_000), (1, false, false));
+        assert_eq!(of(&followed, 10_000), (2, false, false));
+        assert_eq!(of(&[gzip(&inner), b"junk".to_vec()].concat(), 10_000), (1, true, true));
+        assert_eq!(of(&[gzip(&inner), b"junk".to_vec()].concat(), 3_000), (2, false, false));
+        // Of an outer end that is missing the inner one is no other fault.
+        assert_eq!(of(cut.get(..cut.len() / 2).unwrap(), 10_000), (1, false, false));
     }
 
     #[test]

@@ -169,7 +169,9 @@ fn woken_by(state: &mut State<'_>, changes: &Changes) -> BTreeSet<(Timestamp, Ca
     for change in changes {
         match change {
             Change::Issued(id, session) => {
-                keys.extend(state.session(id).iter().flat_map(|before| before.keys.clone()));
+                if let Some(before) = state.session(id) {
+                    keys.extend(&before.keys);
+                }
                 keys.extend(&session.keys);
                 // In a crowd nobody's place is known, and one more changes nothing.
                 let crowded = |key: &CredentialKey| state.count_under(key) > CROWD + 1;

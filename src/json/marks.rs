@@ -152,11 +152,11 @@ pub(crate) struct Windows<'a, V, S> {
 #[derive(Clone, Copy)]
 pub(crate) struct Mark {
     pub(crate) at: usize,
-    /// The byte before it, itself, and two behind it.
+    /// The byte before it, itself, and four behind it.
     pub(crate) around: [u8; AROUND],
 }
 
-const AROUND: usize = 4;
+const AROUND: usize = 6;
 const WINDOW: usize = BLOCK + AROUND - 1;
 
 impl<'a, V: Simd, S: Sought> Windows<'a, V, S> {

@@ -141,28 +141,34 @@ impl CallId {
 }
 
 impl CredentialKey {
+    /// A digest whose first bit says that it is not a [`packed`] key.
+    fn digest(kind: u8, number: u64, parts: &[&str]) -> Self {
+        let Self(digest) = Self::of(kind, number, parts);
+        Self((u128::from_be_bytes(digest) | 1 << 127).to_be_bytes())
+    }
+
     fn access_key(account: AccountId, key: &AccessKeyId) -> Self {
-        let digest = || Self::of(b'k', account.number(), &[key.as_str()]);
+        let digest = || Self::digest(b'k', account.number(), &[key.as_str()]);
         packed(account, key).map_or_else(digest, Self)
     }
 
     fn named(role: &UniqueId, name: &Text, created: Timestamp) -> Self {
-        Self::of(b'n', second(created), &[role.as_str(), name.as_str()])
+        Self::digest(b'n', second(created), &[role.as_str(), name.as_str()])
     }
 
     fn named_of_arn(role: &RoleArn, name: &Text, created: Timestamp) -> Self {
-        Self::of(b'a', second(created), &[role.as_str(), name.as_str()])
+        Self::digest(b'a', second(created), &[role.as_str(), name.as_str()])
     }
 
     /// Whoever bears a session name at a role, at about a time.
     fn bearer(role: &UniqueId, name: &Text, bucket: i64) -> Self {
-        Self::of(b'b', bucket.cast_unsigned(), &[role.as_str(), name.as_str()])
+        Self::digest(b'b', bucket.cast_unsigned(), &[role.as_str(), name.as_str()])
     }
 
     /// A permission set of Identity Center in an account, at about a time.
     fn permission_set(account: AccountId, name: &str, bucket: i64) -> Self {
         let account = account.to_string();
-        Self::of(b's', bucket.cast_unsigned(), &[&account, name])
+        Self::digest(b's', bucket.cast_unsigned(), &[&account, name])
     }
 }
 
@@ -383,7 +389,7 @@ pub fn next_use(it: &Assumption) -> Option<CredentialKey> {
     let principal = &it.call.principal;
     let is_key = matches!(principal.credential, Credential::LongTerm(_));
     let user = principal.key().filter(|_| is_key && it.call.granted())?;
-    Some(CredentialKey::of(b'u', 0, &[user.as_str()]))
+    Some(CredentialKey::digest(b'u', 0, &[user.as_str()]))
 }
 
 /// Whether a session is found under the name that its caller tells of itself, or has none: a key
@@ -430,5 +436,11 @@ mod tests {
         for other in ["AKIAIOSFODNN7EXAMPLE", "ASIAEXAMPLE", "ASIA234567ABCDEFXYZ98"] {
             assert_eq!(of("111122223333", other), None);
         }
+        let (role, time) = ("AROAEXAMPLE".parse().unwrap(), Timestamp::UNIX_EPOCH);
+        for name in 0..100 {
+            let named = CredentialKey::named(&role, &Text::clip(&name.to_string()), time);
+            assert!(named.0[0] >= 0x80, "no key of an account looks like this");
+        }
+        assert!(of("999999999999", "ASIAZZZZZZZZZZZZZZZZ").unwrap()[0] < 0x80);
     }
 }

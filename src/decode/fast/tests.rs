@@ -12,7 +12,8 @@ fn run<'a, S: Shape>(text: &'a str, first: &str) -> (usize, &'a str) {
 fn run_with<'a, V: Simd, S: Shape>(simd: V, text: &'a str, first: &str) -> (usize, &'a str) {
     let bytes = text.as_bytes();
     let first = memchr::memmem::find(bytes, first.as_bytes()).unwrap_or_default();
-    let (mut at, mut count, mut hits) = (first, 0, Hits::new(simd, bytes, first + 1));
+    let start = record_start::<S>(bytes, first).unwrap();
+    let (mut at, mut count, mut hits) = (first, 0, Hits::new(simd, bytes, start + 1));
     while let Some(start) = record_start::<S>(bytes, at)
         && let Some(passed) = passed::<_, S>(&mut hits, start)
     {
@@ -36,12 +37,15 @@ fn all_plain_records_are_passed_over() {
 fn brackets_are_told_from_those_in_strings_or_nothing_is() {
     for (text, is_inside) in [
         (r#"x","a":[{"b":[]},{"d":[1,[2]]}],"c":"[x] y]""#, true),
-        (r#"x","a":[{"b":[{"d":[[{}]]}]}],"c":{"d":{}}"#, true),
+        (r#"x","a":[{"b":[{"d":[[{"e":1}]]}]}],"c":{"d":{}}"#, true),
         (r#"x","a":[[],["b"]],"c":1"#, true),
         // Nothing tells where it ends.
         (r#"x","a":[1,[2],{"b":[]}],"c":"[x] y]""#, false),
         (r#"x","a":[{"b":["x",{"c":1}],"d":[{}"#, false),
         (r#"x","a":[{"b":1},2],"c":1"#, false),
+        (r#"x","a":[{"b":1},"d"],"c":1"#, false),
+        (r#"x","a":[{}],"c":1"#, false),
+        (r#"x","a":"a:[{","c":1"#, false),
         (r#"x","agent":"[S3Console/0.4]","c":{"d":["e"]},"f":1"#, true),
         (r#"x","p":"{\"Statement\":[{\"Action\":[\"*\"]},{\"a\":1}]}","f":1"#, true),
         (r#"x","a":[{"b":1},{"c":2}],"d":1"#, true),
