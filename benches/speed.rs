@@ -30,7 +30,7 @@ use std::sync::Arc;
 use rolewatch::baseline::{Dimension, RoleBaseline};
 use rolewatch::event::CallerClass;
 use rolewatch::id::UniqueId;
-use support::corpus::Corpus;
+use support::corpus::{Corpus, file, subscription as subscription_of};
 use support::measure::{Ratio, in_turns, instructions, peak_of, resident};
 use support::work::{BATCH, Judge, Logs, inflater, oracle, replay, stream};
 
@@ -73,7 +73,7 @@ fn filtered() -> Logs {
     let mut corpus = Corpus::seeded(3, ROLES);
     Logs::written((0..40).map(|_| {
         let records: Vec<String> = (0..250).map(|_| corpus.assumption()).collect();
-        support::corpus::subscription(&records)
+        subscription_of(&records)
     }))
 }
 
@@ -166,19 +166,31 @@ fn baseline(role: usize, all: bool) -> RoleBaseline {
 
 /// Instructions are the same on a busy machine. What is counted is the second of two passes.
 fn count_instructions() {
-    let (files, stream_logs) = (files((8, 500)), {
-        let mut corpus = Corpus::seeded(2, ROLES);
-        Logs::written((0..8).map(|_| corpus.subscription(500)))
-    });
-    for (name, logs) in [("files", &files), ("stream", &stream_logs)] {
-        let folder = logs.save();
-        let of = |what: &str| {
-            let one = instructions(what, folder.path(), 1);
-            instructions(what, folder.path(), 2) - one
+    type Envelope = fn(&[String]) -> String;
+    let ways: [(&str, Envelope, &str); 2] =
+        [("files", file, "replay"), ("stream", subscription_of, "judge")];
+    for (name, envelope, judged) in ways {
+        let logs = |inputs: usize, record: fn(&mut Corpus) -> String| {
+            let mut corpus = Corpus::seeded(2, ROLES);
+            let mut records = || (0..500).map(|_| record(&mut corpus)).collect::<Vec<_>>();
+            Logs::written((0..inputs).map(|_| envelope(&records())))
         };
-        let raw = of("inflate");
-        for what in ["decode", "judge"] {
-            println!("| {name}: {what} / inflate, instructions | {:.2} |", of(what) / raw);
+        // So many that what a replay takes to begin and to end is little beside them.
+        let mixed = logs(80, Corpus::record);
+        let folder = mixed.save();
+        let raw = counted("inflate", folder.path());
+        for what in ["decode", judged] {
+            let ratio = counted(what, folder.path()) / raw;
+            println!("| {name}: {what} / inflate, instructions | {ratio:.2} |");
+        }
+        for (what, logs) in [
+            ("of others passed over", logs(8, Corpus::everyday)),
+            ("of ours read", logs(8, Corpus::assumption)),
+        ] {
+            let folder = logs.save();
+            let beside = counted("decode", folder.path()) - counted("inflate", folder.path());
+            let each = beside / logs.records as f64;
+            println!("| {name}: a record {what}, instructions | {each:.0} |");
         }
     }
     // What is like all before it raises nothing and teaches little; what is new does both.
@@ -189,6 +201,11 @@ fn count_instructions() {
         let each = (of(2) - of(1)) / MEASURED as f64;
         println!("| judged: a call by callers {name}, instructions | {each:.0} |");
     }
+}
+
+/// Of two passes over logs what the second one takes.
+fn counted(what: &str, folder: &Path) -> f64 {
+    instructions(what, folder, 2) - instructions(what, folder, 1)
 }
 
 /// Calls that are judged before the measured ones, for each role; and the measured ones.

@@ -85,6 +85,7 @@ pub fn may_begin_ours(head: &[u8; 5]) -> bool {
 const HEADS: [u64; OURS.len()] = {
     let (mut heads, mut at) = ([0; OURS.len()], 0);
     while at < OURS.len() {
+        assert!(OURS[at].1.len() >= 5, "a shorter name is not told by its first five letters");
         if let [a, b, c, d, e, ..] = *OURS[at].1.as_bytes() {
             heads[at] = u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]);
         }

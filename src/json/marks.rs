@@ -168,7 +168,7 @@ impl<'a, V: Simd, S: Sought> Windows<'a, V, S> {
         Self { simd, len, rest, window, left, sought }
     }
 
-    /// Where the window begins that is looked at, or would.
+    /// Where the window begins that is looked at; less than that as long as none is.
     pub(crate) fn seen(&self) -> usize {
         self.len.saturating_sub(self.rest.len() + BLOCK)
     }
