@@ -559,6 +559,9 @@ fn no_shape_takes_more_than_linear_time() {
         ("{\"logEvents\":[", "{\"id\":\"1\",\"timestamp\":1,\"message\":\"{}\"},"),
         ("{\"Records\":[", "5{\"eventVersion\":\""),
         ("", "5{\"eventVersion\":\""),
+        ("{\"Records\":[{\"eventVersion\":\"1\",\"eventName\":\"x\",\"a\":\"", "}]"),
+        ("{\"Records\":[{\"eventVersion\":\"1\",\"eventName\":\"x\",\"a\":\"", "} "),
+        ("{\"Records\":[{\"eventVersion\":\"1\",\"eventName\":\"x\",\"a\":[{\"b\":1},", "{},"),
     ] {
         // By one name at the very end each beginning may look like that of a record of ours.
         let name = format!("\"eventName\":\"AssumeRole\",\"a\":\"{:200}\"}}]}}", "");

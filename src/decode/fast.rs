@@ -45,6 +45,8 @@
 //! if it is no JSON inside in spite of its checksum, has a source that is no text, or is given
 //! another name in other letters (`\u0065ventName`). CloudTrail would have to write such a one.
 
+mod arrays;
+
 use fearless_simd::{Level, Simd, dispatch};
 
 use super::Place;
@@ -52,6 +54,7 @@ use super::envelope::Walk;
 use super::resync::Elements;
 use crate::cloudtrail;
 use crate::json::{BracesAndN, Json, Mark, Windows};
+use arrays::{Row, begins_with_key, may_open};
 
 /// How records follow one another.
 trait Shape {
@@ -382,6 +385,8 @@ fn record_end<V: Simd, S: Shape>(hits: &mut Hits<'_, V>) -> Option<End> {
     let bytes = hits.bytes;
     // Arrays that begin with an object. As long as one is open, anything may begin in it.
     let mut open = 0_usize;
+    // The brackets that were asked for last: behind all of a row of them stands the same.
+    let mut row = Row { end: 0, closes: None };
     loop {
         match hits.next::<S>() {
             None => return last_end::<S>(bytes),
@@ -402,8 +407,12 @@ fn record_end<V: Simd, S: Shape>(hits: &mut Hits<'_, V>) -> Option<End> {
                 }
                 match behind {
                     _ if S::IS_TEXT => {}
-                    [b']', ..] if closes::<S>(behind)? => open = open.checked_sub(1)?,
-                    [b']', ..] => {}
+                    [b']', ..] => {
+                        if row.end <= at {
+                            row = Row::of(bytes, at + 1, S::BETWEEN);
+                        }
+                        open = open.checked_sub(usize::from(row.closes?))?;
+                    }
                     // An array that ends with something else is one whose end is not seen.
                     [b',', b'"', rest @ ..] if !begins_with_key(rest) => return None,
                     [b',', b'"' | b'{', ..] => {}
@@ -460,37 +469,6 @@ fn plain_text<'a>(bytes: &'a [u8], quote: &[u8]) -> Option<&'a [u8]> {
     let end = memchr::memchr2(b'"', b'\\', bytes)?;
     let (text, rest) = bytes.split_at_checked(end)?;
     rest.starts_with(quote).then_some(text)
-}
-
-/// Whether the `[` at `at`, behind which an object begins, begins an array, or else a string ends
-/// there or goes on. Of one that is empty nothing tells.
-fn may_open(bytes: &[u8], at: usize) -> bool {
-    let before = at.checked_sub(1).and_then(|it| bytes.get(it));
-    let behind = bytes.get(at + 1..).unwrap_or_default();
-    matches!(before, Some(b':' | b'[' | b','))
-        && matches!(behind, [b'{', b'"', key, ..] if key.is_ascii_alphabetic())
-}
-
-/// Whether a text that follows a quote is a key, as far as nothing in it is escaped.
-fn begins_with_key(text: &[u8]) -> bool {
-    let end = memchr::memchr2(b'"', b'\\', text);
-    end.and_then(|end| text.get(end..)).is_some_and(|it| it.starts_with(b"\":"))
-}
-
-/// Whether the `]` that `rest` begins with ends an array, or is text; `None` where what follows
-/// does not tell.
-fn closes<S: Shape>(rest: &[u8]) -> Option<bool> {
-    let rest = behind(rest, |it| matches!(it, b']' | b'}'));
-    match rest {
-        // Were this inside a string, the quote would end it, and a key or value could not follow.
-        [b',', b'"', key, ..] | [b',', b'{', b'"', key, ..] => {
-            let ends_string = matches!(key, b',' | b':' | b']' | b'}') || key.is_ascii_whitespace();
-            (!ends_string).then_some(true)
-        }
-        _ if rest.starts_with(S::BETWEEN) => Some(true),
-        [b'"' | b'\\', ..] | [b',', b'\\', ..] | [b',', b'{', b'\\', ..] => Some(false),
-        _ => rest.trim_ascii_start().is_empty().then_some(false),
-    }
 }
 
 #[cfg(test)]

@@ -173,7 +173,8 @@ mod tests {
 
     #[test]
     fn what_is_wrong_inside_is_told_whatever_stands_behind_the_outside() {
-        let inner = gzip(&(0..2_000).map(|_| fastrand::u8(..)).collect::<Vec<u8>>());
+        let mut rng = fastrand::Rng::with_seed(1);
+        let inner = gzip(&(0..2_000).map(|_| rng.u8(..)).collect::<Vec<u8>>());
         let cut = gzip(inner.get(..inner.len() / 2).unwrap());
         let followed = [&cut, &b"junk"[..]].concat();
         let of = |input: &[u8], cap| {
