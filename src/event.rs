@@ -80,7 +80,7 @@ impl Hash for EventKey {
         match self {
             Self::Id(account, id) => {
                 state.write_u64(account.map_or(0, AccountId::number));
-                state.write(id.as_str().as_bytes());
+                id.hash(state);
             }
             Self::Digest(record) => state.write(record),
         }
@@ -175,11 +175,11 @@ impl Call {
         match (&self.shared_id, &self.key) {
             (Some(shared), _) => {
                 digest.update(b"shared\0");
-                digest.update(shared.as_str());
+                digest.update(shared.to_string());
             }
             (None, EventKey::Id(account, id)) => {
                 let account = account.map(|it| it.to_string()).unwrap_or_default();
-                for part in ["event", "\0", &account, "\0", id.as_str()] {
+                for part in ["event", "\0", &account, "\0", &id.to_string()] {
                     digest.update(part);
                 }
             }

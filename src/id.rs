@@ -1,6 +1,7 @@
 //! Identifiers: parsed once at the rim, or refused; trusted from then on.
 
 mod address;
+mod event;
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 pub use address::{Address, Network, is_service_name};
+pub use event::EventId;
 
 /// A text was not an identifier of the kind that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -163,13 +165,6 @@ text_id!(
     AccessKeyId,
     "an access key id like `ASIAEXAMPLEKEY`",
     |s| s.starts_with('A') && is_unique_id(s)
-);
-
-text_id!(
-    /// An event id, or a shared event id, as CloudTrail wrote it (usually a UUID, not always).
-    EventId,
-    "an event id of 1 to 128 printable characters",
-    |s| !s.is_empty() && s.len() <= 128 && is_graphic(s.as_bytes())
 );
 
 serde_as_text!(AccountId, RoleArn, UniqueId, AccessKeyId, EventId);

@@ -90,9 +90,9 @@ impl Link {
             self.role_id.as_ref().map(UniqueId::as_str),
             self.principal.as_ref().map(Text::as_str),
             self.address.as_ref().map(Text::as_str),
-            self.event_id.as_ref().map(EventId::as_str),
         ];
-        PER_LINK + texts.into_iter().flatten().map(str::len).sum::<usize>()
+        let event_id = self.event_id.as_ref().map_or(0, EventId::text_len);
+        PER_LINK + event_id + texts.into_iter().flatten().map(str::len).sum::<usize>()
     }
 
     /// Whether both are calls for the same role.

@@ -311,7 +311,7 @@ type Found = BTreeMap<usize, Lineage>;
 fn issued(change: &Change) -> Option<(usize, Lineage)> {
     let Change::Issued(_, session) = change else { return None };
     let event = session.lineage.last().unwrap().event_id.clone().unwrap();
-    Some((number(event.as_str()), Lineage::clone(&session.lineage)))
+    Some((number(&event.to_string()), Lineage::clone(&session.lineage)))
 }
 
 fn number(event: &str) -> usize {
@@ -372,7 +372,7 @@ fn every_origin_is_found_in_any_order_of_arrival_and_what_is_certain_is_the_same
                 let seen: Vec<usize> = lineage
                     .links
                     .iter()
-                    .map(|it| number(it.event_id.as_ref().unwrap().as_str()))
+                    .map(|it| number(&it.event_id.as_ref().unwrap().to_string()))
                     .collect();
                 if path.len() <= MOST_LINKS {
                     assert_eq!(seen, path, "seed {seed}, session {n}");
@@ -418,7 +418,7 @@ fn without_some_parents_no_wrong_one_is_found_and_what_is_missing_is_said() {
             assert_eq!(lineage.complete, whole, "seed {seed}, session {n}: {lineage:#?}");
             assert!(lineage.depth <= forest[n].depth, "seed {seed}, session {n}");
             for link in lineage.links.iter().filter_map(|it| it.event_id.as_ref()) {
-                assert!(path.contains(&number(link.as_str())), "seed {seed}: {n} has {link}");
+                assert!(path.contains(&number(&link.to_string())), "seed {seed}: {n} has {link}");
             }
         }
     }

@@ -154,7 +154,7 @@ impl Mail {
         let last = "counted and not told since the last message about this";
         self.paragraph("", "", &format!("{calls} {last}."));
         for id in &alert.event.ids {
-            self.paragraph("  ", "  ", id.as_str());
+            self.paragraph("  ", "  ", &id.to_string());
         }
     }
 

@@ -60,7 +60,7 @@ pub(super) fn run(args: &Args) -> Exit {
     }
     let is_it = |event: &&Event| event.call().event_id() == Some(&args.event);
     if events.iter().find(is_it).is_none() {
-        let id = inline(args.event.as_str());
+        let id = inline(&args.event.to_string());
         say(format_args!(
             "rolewatch: no event `{id}` among those that rolewatch reads: give the folder that \
              holds it, and all that came before it"
@@ -155,7 +155,7 @@ impl<'e> Story<'e> {
             self.surprise = self.surprise.take().or_else(|| judged.surprise.clone());
             self.find(&judged.findings, judged.repeat);
         } else if let Some(lineage) = lineage.filter(|it| self.is_behind(it)) {
-            let text = |it: &EventId| inline(it.as_str());
+            let text = |it: &EventId| inline(&it.to_string());
             let event_id = event.call().event_id().map(text).unwrap_or_default();
             let (time, chain) = (event.call().time, lineage.compact());
             self.afterwards.insert(id.to_owned(), Afterwards { time, event: event_id, chain });
@@ -259,7 +259,7 @@ fn seen(event: &Event) -> String {
         call.address.display()
     );
     if let Some(id) = call.event_id() {
-        let _ = write!(text, "  event {}", inline(id.as_str()));
+        let _ = write!(text, "  event {}", inline(&id.to_string()));
     }
     text.push('\n');
     if let Event::Assumption(it) = event {

@@ -41,13 +41,14 @@ macro_rules! digest {
         }
 
         impl $name {
-            /// The digest of a kind of thing, a number and some texts. Each is written so that no
+            /// The digest of a kind of thing, a number and some bytes. Each is written so that no
             /// two lists of them are the same bytes.
             ///
             /// It is BLAKE3, for several are made of every call: of something this short it takes
             /// a fifth of what SHA-256 takes where the processor has no instructions for that.
-            fn of(kind: u8, number: u64, parts: &[&str]) -> Self {
-                let length = 1 + 8 + parts.iter().map(|part| 2 + part.len()).sum::<usize>();
+            fn of<P: AsRef<[u8]>>(kind: u8, number: u64, parts: &[P]) -> Self {
+                let lengths = parts.iter().map(|part| 2 + part.as_ref().len());
+                let length = 1 + 8 + lengths.sum::<usize>();
                 let (mut short, mut long) = ([0; SHORT], Vec::new());
                 let bytes = match short.get_mut(..length) {
                     Some(bytes) => bytes,
@@ -59,11 +60,11 @@ macro_rules! digest {
                 let mut rest = &mut *bytes;
                 put(&mut rest, &[kind]);
                 put(&mut rest, &number.to_be_bytes());
-                for part in parts {
+                for part in parts.iter().map(AsRef::as_ref) {
                     // Texts of a log are cut to far less than this can hold.
                     let length = u16::try_from(part.len()).unwrap_or(u16::MAX);
                     put(&mut rest, &length.to_be_bytes());
-                    put(&mut rest, part.as_bytes());
+                    put(&mut rest, part);
                 }
                 let digest = blake3::hash(bytes);
                 Self(digest.as_bytes().first_chunk().copied().unwrap_or_default())
@@ -117,25 +118,27 @@ impl CallId {
     pub fn of_assumption(it: &Assumption) -> Self {
         let role = it.role().map_or("", RoleArn::as_str);
         let key = it.session.access_key_id.as_ref().map_or("", AccessKeyId::as_str);
-        Self::of_record(b'c', &it.call, role, key)
+        Self::of_record(b'c', &it.call, [role.as_bytes(), key.as_bytes()])
     }
 
     /// A sign-in.
     #[must_use]
     pub fn of_sign_in(it: &SignIn) -> Self {
-        Self::of_record(b'i', &it.call, "", "")
+        Self::of_record(b'i', &it.call, [b"", b""])
     }
 
     /// What all copies of a call share or, where it has but one, the record.
-    fn of_record(kind: u8, call: &Call, role: &str, key: &str) -> Self {
+    fn of_record(kind: u8, call: &Call, [role, key]: [&[u8]; 2]) -> Self {
+        let of = |number: u64, [first, second]: [&[u8]; 2]| {
+            Self::of(kind, number, &[first, second, role, key])
+        };
         match (&call.shared_id, &call.key) {
-            (Some(shared), _) => Self::of(kind, 0, &[shared.as_str(), role, key]),
+            (Some(shared), _) => of(0, shared.parts()),
+            // Behind 0 and 2, which are those of the others.
             (None, EventKey::Id(account, id)) => {
-                // Behind 0 and 2, which are those of the others.
-                let account = account.map_or(1, |it| it.number() + 3);
-                Self::of(kind, account, &[id.as_str(), role, key])
+                of(account.map_or(1, |it| it.number() + 3), id.parts())
             }
-            (None, EventKey::Digest(record)) => Self::of(kind, 2, &[&hex(record), role, key]),
+            (None, EventKey::Digest(record)) => of(2, [b"d", record]),
         }
     }
 }
