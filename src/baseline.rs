@@ -17,7 +17,6 @@ mod seen;
 mod shape;
 mod small_map;
 mod table;
-mod word;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::CallerClass;
 use crate::id::{Network, UniqueId};
-use crate::text::Text;
+use crate::text::{Text, Word};
 
 use self::by_class::ByClass;
 
@@ -37,9 +36,8 @@ pub use fold::{Fold, FoldKey, Folds, Repeat};
 pub use habits::Habits;
 pub use novelty::Turnover;
 pub use seen::Seen;
-pub use shape::{agent_family, session_shape};
+pub use shape::{OWN_NAME, agent_family, session_shape};
 pub use table::Table;
-pub use word::Word;
 
 /// What about a call is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

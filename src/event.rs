@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::id::{
     AccessKeyId, AccountId, Address, EventId, ExternalId, Network, RoleArn, UniqueId, hex,
 };
-use crate::text::{Text, inline};
+use crate::text::{Text, Word, inline};
 
 pub(crate) use memo::Memo;
 pub use principal::{CallerClass, Credential, Principal, PrincipalKey, PrincipalKind};
@@ -281,7 +281,7 @@ pub(crate) struct Made {
     /// Who sent which ExternalId, as the role's baseline keeps it.
     pub(crate) external_id: Memo<Option<Arc<str>>>,
     /// The family of the user agent, and the shape of the session's name.
-    pub(crate) names: Memo<[Option<Arc<str>>; 2]>,
+    pub(crate) names: Memo<[Option<Word>; 2]>,
 }
 
 /// What an assumption asked for.

@@ -1,14 +1,15 @@
 //! What one call shows, as values of the dimensions that baselines keep.
 
+use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
-use crate::baseline::{Dimension, Value, Word, agent_family, session_shape};
+use crate::baseline::{Dimension, OWN_NAME, Value, agent_family, session_shape};
 use crate::event::{
     Assumption, Call, CallerClass, ExternalIdUse, Mfa, Principal, PrincipalKey, PrincipalKind,
 };
 use crate::id::Address;
 use crate::lineage::Lineage;
-use crate::text::Text;
+use crate::text::{Text, Word};
 
 /// What kind of caller is behind a call, whatever session it uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +124,7 @@ pub fn people() -> PrincipalKey {
 fn issuer_of(provider: &str) -> String {
     let host = provider.split_once(":oidc-provider/").map_or(provider, |(_, host)| host);
     let host = host.split(':').next().unwrap_or(host);
-    format!("oidc:{host}")
+    ["oidc:", host].concat()
 }
 
 /// The block of networks that a call came from, as its circle knows it.
@@ -146,7 +147,7 @@ pub fn subject(it: &Assumption, lineage: Option<&Lineage>) -> Option<Value> {
     };
     let (kind, rest) = subject.split_once(':')?;
     let (_, purpose) = rest.split_once(':').filter(|_| kind == "repo")?;
-    Some((Dimension::Subject, session_shape(purpose, None).into()))
+    Some((Dimension::Subject, session_shape(purpose, None).into_owned().into()))
 }
 
 /// Adds what is known of a call's descent, for its role's baseline.
@@ -235,13 +236,17 @@ fn add_soft(it: &Assumption, values: &mut Vec<Value>) {
 pub fn of_names(it: &Assumption) -> impl Iterator<Item = Value> {
     let call = &it.call;
     let [agent, shape] = it.made.names.get_or(|| {
-        let agent = || agent_family(call.user_agent.as_str()).into();
+        let agent = || agent_family(call.user_agent.as_str());
         let own = call.principal.name.as_ref().map(Text::as_str);
-        let shape = |name: &Text| session_shape(name.as_str(), own).into();
+        let shape = |name: &Text| match session_shape(name.as_str(), own) {
+            Cow::Borrowed(OWN_NAME) => Word::Own(OWN_NAME),
+            Cow::Borrowed(_) => name.to_word(),
+            Cow::Owned(shape) => shape.into(),
+        };
         [has_network_of_its_own(call).then(agent), it.session.name.as_ref().map(shape)]
     });
-    let agent = agent.iter().map(|it| (Dimension::UserAgent, Arc::clone(it).into()));
-    let shape = shape.iter().map(|it| (Dimension::SessionName, Arc::clone(it).into()));
+    let agent = agent.iter().map(|it| (Dimension::UserAgent, it.clone()));
+    let shape = shape.iter().map(|it| (Dimension::SessionName, it.clone()));
     agent.chain(shape)
 }
 

@@ -4,10 +4,14 @@
 //! the call. [`Text`] cuts them to a bound when they are read and has no `Display`, so that they
 //! reach an output only through that output's own escaping.
 
+mod word;
+
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+pub use word::Word;
 
 /// A piece of log text, at most [`Text::MAX_BYTES`] long.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
@@ -33,6 +37,12 @@ impl Text {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The text as it was read, for others to share.
+    #[must_use]
+    pub fn to_word(&self) -> Word {
+        Word::Shared(Arc::clone(&self.0))
     }
 }
 

@@ -2,14 +2,14 @@
 
 use super::around::{self, Around, AroundAssumption};
 use super::is_name_of;
-use crate::baseline::{Dimension, Label, Value, Word};
+use crate::baseline::{Dimension, Label, Value};
 use crate::event::{Assumption, Event, Principal, PrincipalKind, SignInKind};
 use crate::id::AccountId;
 use crate::lineage::Lineage;
 use crate::profile::{self, CallerKind};
 use crate::state::{Change, Changes, State};
 use crate::surprise::is_person;
-use crate::text::Text;
+use crate::text::{Text, Word};
 
 /// What an event teaches when nothing is wrong with it. A refused call teaches nothing: whoever
 /// is refused could otherwise write the baseline.

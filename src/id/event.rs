@@ -26,6 +26,14 @@ enum Kept {
 }
 
 impl EventId {
+    /// The UUID that it is.
+    pub(crate) fn as_uuid(&self) -> Option<Uuid> {
+        match self.0 {
+            Kept::Uuid(uuid) => Some(uuid),
+            Kept::Text(_) => None,
+        }
+    }
+
     /// How many bytes its text has.
     #[must_use]
     pub(crate) fn text_len(&self) -> usize {

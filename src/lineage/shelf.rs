@@ -21,7 +21,8 @@ pub trait Perishable {
     }
 }
 
-/// Mostly one; a vector of one would weigh more than all the rest.
+/// Mostly one; a vector of one would weigh more than all the rest. Many are in order, so that it
+/// is all the same in which order they were put.
 #[derive(Debug, Clone)]
 enum Ids {
     One(CallId),
@@ -30,6 +31,22 @@ enum Ids {
 }
 
 impl Ids {
+    fn insert(&mut self, id: CallId) {
+        match self {
+            Self::One(one) if *one == id => {}
+            Self::One(one) => {
+                let mut both = vec![*one, id];
+                both.sort_unstable();
+                *self = Self::Many(Box::new(both));
+            }
+            Self::Many(all) => {
+                if let Err(at) = all.binary_search(&id) {
+                    all.insert(at, id);
+                }
+            }
+        }
+    }
+
     fn as_slice(&self) -> &[CallId] {
         match self {
             Self::One(id) => std::slice::from_ref(id),
@@ -65,7 +82,7 @@ impl<V: Perishable> Found<V> {
         self.entries.get(id)
     }
 
-    /// The calls found under a key.
+    /// The calls found under a key, in order.
     #[must_use]
     pub fn under(&self, key: &CredentialKey) -> &[CallId] {
         self.index.get(key).map_or(&[], Ids::as_slice)
@@ -78,13 +95,7 @@ impl<V: Perishable> Found<V> {
             self.hide(&id, before.keys());
         }
         for key in value.keys() {
-            self.index
-                .entry(*key)
-                .and_modify(|ids| match ids {
-                    Ids::One(one) => *ids = Ids::Many(Box::new(vec![*one, id])),
-                    Ids::Many(all) => all.push(id),
-                })
-                .or_insert(Ids::One(id));
+            self.index.entry(*key).and_modify(|ids| ids.insert(id)).or_insert(Ids::One(id));
         }
         before
     }
@@ -115,19 +126,16 @@ impl<V: Perishable> Found<V> {
     /// All of them, in the order in which a shelf gives them up.
     #[must_use]
     pub fn sorted(&self) -> Vec<(CallId, Arc<V>)> {
-        in_order(self.entries.iter().map(|(id, value)| (*id, Arc::clone(value))))
+        let entries = self.entries.iter();
+        let mut all: Vec<_> = entries.map(|(id, value)| (*id, Arc::clone(value))).collect();
+        all.sort_by_cached_key(|(id, value)| (value.until(), *id));
+        all
     }
 
-    /// The same, for a shelf to take in.
-    pub(crate) fn into_sorted(self) -> Vec<(CallId, Arc<V>)> {
-        in_order(self.entries.into_iter())
+    /// All of them, in any order.
+    pub(crate) fn into_entries(self) -> impl Iterator<Item = (CallId, Arc<V>)> {
+        self.entries.into_iter()
     }
-}
-
-fn in_order<V: Perishable>(all: impl Iterator<Item = (CallId, Arc<V>)>) -> Vec<(CallId, Arc<V>)> {
-    let mut all: Vec<_> = all.collect();
-    all.sort_by_cached_key(|(id, value)| (value.until(), *id));
-    all
 }
 
 /// A bounded store.

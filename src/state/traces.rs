@@ -192,7 +192,7 @@ impl<V: Perishable> Layer<V> {
         for id in self.removed {
             shelf.remove(&id);
         }
-        for (id, value) in self.put.into_sorted() {
+        for (id, value) in self.put.into_entries() {
             shelf.put(id, value);
         }
     }

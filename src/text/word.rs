@@ -1,10 +1,10 @@
-//! The text of a value.
+//! A text that many hold.
 
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// The text of a value: a word of ours, or a text that the call shares. Many are taken of every
-/// call, and neither has to be written anew.
+/// A word of ours, or a text that a call shares. Many are taken of every call, as values of its
+/// baselines, and neither has to be written anew.
 #[derive(Debug, Clone)]
 pub enum Word {
     /// A word of ours, like `absent`.
