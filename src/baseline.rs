@@ -15,6 +15,7 @@ mod packed;
 mod rebase;
 mod seen;
 mod shape;
+mod sizes;
 mod small_map;
 mod table;
 
@@ -29,6 +30,7 @@ use crate::id::{Network, UniqueId};
 use crate::text::{Text, Word};
 
 use self::by_class::ByClass;
+use self::packed::Second;
 
 pub use days::Days;
 pub use denials::Denials;
@@ -135,7 +137,7 @@ pub struct RoleBaseline {
     habits: ByClass<Arc<Habits>>,
     /// When somebody other than a service last took the role without an alert.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    last_taken: Option<Timestamp>,
+    last_taken: Option<Second>,
     /// Alerts on this role, for folding and probation.
     #[serde(default)]
     pub folds: Folds,
@@ -182,7 +184,7 @@ impl RoleBaseline {
     /// When somebody other than a service last took the role without an alert.
     #[must_use]
     pub fn last_taken(&self) -> Option<Timestamp> {
-        self.last_taken
+        self.last_taken.map(Second::time)
     }
 
     /// Whether this is the baseline of another role that had the same name.
@@ -208,7 +210,7 @@ impl RoleBaseline {
             Arc::make_mut(habits).learn(values, time);
         }
         if class != CallerClass::Service {
-            self.last_taken = self.last_taken.max(Some(time));
+            self.last_taken = self.last_taken.max(Some(Second::of(time)));
         }
     }
 

@@ -1,11 +1,13 @@
 //! The habits of one class of callers at a role, or of one caller.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::packed::Packed;
+use super::sizes::Sizes;
 use super::small_map::SmallMap;
 use super::table::{Evicted, Loose, Table};
 use super::{Dimension, Seen, Turnover, Value};
@@ -17,6 +19,8 @@ use super::{Dimension, Seen, Turnover, Value};
 /// where a table, a text and a share of each would be an allocation apiece.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Habits {
+    /// How many values each dimension has.
+    sizes: Sizes,
     kept: Vec<Kept>,
     /// The texts of the values, one behind the other, in their order.
     text: Box<str>,
@@ -27,35 +31,21 @@ pub struct Habits {
 /// One value, in 32 bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Kept {
-    /// Where its text ends, and that of the next one begins. Three bytes leave one for the
-    /// dimension and are enough for a thousand values of sixteen thousand bytes each.
-    end: [u8; 3],
-    dimension: Dimension,
+    /// Where its text ends, and that of the next one begins.
+    end: u32,
     pub(super) seen: Packed,
 }
 
-impl Kept {
-    fn end(&self) -> usize {
-        let [low, middle, high] = self.end;
-        usize::from(low) | usize::from(middle) << 8 | usize::from(high) << 16
-    }
-
-    fn ending_at(self, end: usize) -> Self {
-        let [low, middle, high, ..] = end.to_le_bytes();
-        Self { end: [low, middle, high], ..self }
-    }
-}
-
 impl Habits {
-    /// Bytes of text that the ends of values can tell: several times what a log can teach, and
-    /// less than a file that was made by hand may hold.
-    const MOST_TEXT: usize = 0xff_ffff;
+    /// Bytes of text at most: several times what a log can teach, and less than a file that was
+    /// made by hand may hold.
+    const MOST_TEXT: u32 = 0xff_ffff;
 
     /// The values of one dimension.
     #[must_use]
     pub fn table(&self, dimension: Dimension) -> Option<Table<'_>> {
         let evicted = self.evicted_of(dimension);
-        let range = self.range(dimension);
+        let range = self.sizes.range(dimension);
         (!range.is_empty() || evicted.is_some()).then(|| self.view(range, evicted))
     }
 
@@ -109,7 +99,7 @@ impl Habits {
 
     pub(super) fn learn(&mut self, values: &[Value], time: Timestamp) {
         let length = values.iter().map(|(_, value)| value.len()).sum();
-        let has_room = values.len() <= Table::CAPACITY && length <= Self::MOST_TEXT;
+        let has_room = values.len() <= Table::CAPACITY && Self::has_room("", length);
         if self.kept.is_empty() && self.evicted.is_none() && has_room {
             self.begin(values, length, time);
         } else {
@@ -142,19 +132,18 @@ impl Habits {
                     kept.seen.again(time);
                 }
             }
-            Err(at) if Self::has_room(&self.text, value) => {
+            Err(at) if Self::has_room(&self.text, value.len()) => {
                 self.insert(at, dimension, value, Packed::once(time));
-                let range = self.range(dimension);
-                if range.len() > Table::CAPACITY {
-                    self.evict(range, time);
+                if self.sizes.range(dimension).len() > Table::CAPACITY {
+                    self.evict(dimension, time);
                 }
             }
             Err(_) => {}
         }
     }
 
-    fn has_room(text: &str, value: &str) -> bool {
-        text.len() + value.len() <= Self::MOST_TEXT
+    fn has_room(text: &str, more: usize) -> bool {
+        text.len() + more <= Self::MOST_TEXT as usize
     }
 
     /// The texts, to be changed and put back: a text that can grow takes more room by itself.
@@ -163,77 +152,55 @@ impl Habits {
     }
 
     /// Drops the value that was not seen for longest, and counts it.
-    fn evict(&mut self, range: Range<usize>, time: Timestamp) {
+    fn evict(&mut self, dimension: Dimension, time: Timestamp) {
+        let range = self.sizes.range(dimension);
         let values = self.kept.get(range.clone()).unwrap_or_default();
         let stalest = values.iter().enumerate().min_by_key(|(at, it)| (it.seen.age(), *at));
         let Some((at, kept)) = stalest.map(|(at, kept)| (range.start + at, *kept)) else { return };
-        self.remove(at);
+        self.remove(at, dimension);
         let evicted = self.evicted.get_or_insert_default();
-        let before = evicted.get(&kept.dimension).copied().unwrap_or(Evicted::nothing(time));
-        evicted.insert(kept.dimension, before.plus(kept.seen.days(), time));
+        let before = evicted.get(&dimension).copied().unwrap_or(Evicted::nothing(time));
+        evicted.insert(dimension, before.plus(kept.seen.days(), time));
     }
 
     fn insert(&mut self, at: usize, dimension: Dimension, value: &str, seen: Packed) {
-        let start = self.start(at);
+        let (start, more) = (self.start(at), text_length(value));
         // A list grows to twice its size; most of these seldom have one more.
         self.kept.reserve_exact(1);
         let mut text = self.take_text();
         text.reserve_exact(value.len());
-        text.insert_str(start, value);
+        text.insert_str(start as usize, value);
         self.text = text.into();
-        let kept = Kept { end: [0; 3], dimension, seen };
-        self.kept.insert(at, kept.ending_at(start));
-        for kept in self.kept.iter_mut().skip(at) {
-            *kept = kept.ending_at(kept.end() + value.len());
-        }
+        self.kept.insert(at, Kept { end: start, seen });
+        self.kept.iter_mut().skip(at).for_each(|kept| kept.end += more);
+        self.sizes.add(dimension);
     }
 
     /// Keeps a value that stands behind all others, whose texts are in `text`.
     fn push(&mut self, text: &mut String, dimension: Dimension, value: &str, seen: Packed) {
         text.push_str(value);
-        let kept = Kept { end: [0; 3], dimension, seen };
-        self.kept.push(kept.ending_at(text.len()));
+        self.kept.push(Kept { end: text_length(text), seen });
+        self.sizes.add(dimension);
     }
 
-    fn remove(&mut self, at: usize) {
+    fn remove(&mut self, at: usize, dimension: Dimension) {
         let (start, end) = (self.start(at), self.start(at + 1));
         let mut text = self.take_text();
-        text.replace_range(start..end, "");
+        text.replace_range(start as usize..end as usize, "");
         self.text = text.into();
         self.kept.remove(at);
-        for kept in self.kept.iter_mut().skip(at) {
-            *kept = kept.ending_at(kept.end().saturating_sub(end - start));
-        }
-    }
-
-    fn range(&self, dimension: Dimension) -> Range<usize> {
-        let start = self.kept.partition_point(|it| it.dimension < dimension);
-        let rest = self.kept.get(start..).unwrap_or_default();
-        start..start + rest.iter().take_while(|it| it.dimension == dimension).count()
+        self.kept.iter_mut().skip(at).for_each(|kept| kept.end -= end - start);
+        self.sizes.take(dimension);
     }
 
     /// Where the text of a value begins.
-    fn start(&self, at: usize) -> usize {
+    fn start(&self, at: usize) -> u32 {
         start(&self.kept, at)
     }
 
     /// Where a value stands, or where it would.
     fn place(&self, dimension: Dimension, value: &str) -> Result<usize, usize> {
-        let bytes = self.text.as_bytes();
-        let (mut low, mut high) = (0, self.kept.len());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let order = self.kept.get(middle).map(|it| it.dimension.cmp(&dimension));
-            // Of bytes it need not be asked whether a character ends with them.
-            let text = || bytes.get(self.start(middle)..self.start(middle + 1));
-            let then = || text().unwrap_or_default().cmp(value.as_bytes());
-            match order.unwrap_or(std::cmp::Ordering::Greater).then_with(then) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Equal => return Ok(middle),
-                std::cmp::Ordering::Greater => high = middle,
-            }
-        }
-        Err(low)
+        place(&self.kept, &self.text, self.sizes.range(dimension), value)
     }
 
     fn evicted_of(&self, dimension: Dimension) -> Option<&Evicted> {
@@ -267,15 +234,16 @@ impl Habits {
         let count = tables.values().map(|it| it.values().count()).sum();
         habits.kept.reserve_exact(count);
         let mut text = String::new();
-        for (dimension, table) in tables.iter() {
+        for (dimension, mut table) in tables.into_iter() {
+            // A file that was made by hand may hold more.
+            table.shrink(Table::CAPACITY);
             for (value, seen) in table.values() {
-                if !Self::has_room(&text, value) {
-                    continue;
+                if Self::has_room(&text, value.len()) {
+                    habits.push(&mut text, dimension, value, Packed::of(*seen));
                 }
-                habits.push(&mut text, *dimension, value, Packed::of(*seen));
             }
             if let Some(evicted) = table.evicted {
-                habits.evicted.get_or_insert_default().insert(*dimension, evicted);
+                habits.evicted.get_or_insert_default().insert(dimension, evicted);
             }
         }
         habits.text = text.into();
@@ -283,14 +251,45 @@ impl Habits {
     }
 }
 
-/// The text of a value.
-pub(super) fn text_of<'a>(kept: &[Kept], text: &'a str, at: usize) -> &'a str {
-    text.get(start(kept, at)..start(kept, at + 1)).unwrap_or_default()
+/// Where a value stands among those of a table, or where it would.
+pub(super) fn place(
+    kept: &[Kept],
+    text: &str,
+    table: Range<usize>,
+    value: &str,
+) -> Result<usize, usize> {
+    let Range { start: mut low, end: mut high } = table;
+    while low < high {
+        let middle = low + (high - low) / 2;
+        // Of bytes it need not be asked whether a character ends with them.
+        let text = text.as_bytes().get(span(kept, middle)).unwrap_or_default();
+        match text.cmp(value.as_bytes()) {
+            Ordering::Less => low = middle + 1,
+            Ordering::Equal => return Ok(middle),
+            Ordering::Greater => high = middle,
+        }
+    }
+    Err(low)
 }
 
-fn start(kept: &[Kept], at: usize) -> usize {
+/// The text of a value.
+pub(super) fn text_of<'a>(kept: &[Kept], text: &'a str, at: usize) -> &'a str {
+    text.get(span(kept, at)).unwrap_or_default()
+}
+
+/// Where the text of a value lies.
+fn span(kept: &[Kept], at: usize) -> Range<usize> {
+    start(kept, at) as usize..start(kept, at + 1) as usize
+}
+
+fn start(kept: &[Kept], at: usize) -> u32 {
     let before = at.checked_sub(1).and_then(|before| kept.get(before));
-    before.map_or(0, Kept::end)
+    before.map_or(0, |before| before.end)
+}
+
+/// How long a text is, which is bounded by [`Habits::MOST_TEXT`].
+fn text_length(text: &str) -> u32 {
+    u32::try_from(text.len()).unwrap_or(Habits::MOST_TEXT)
 }
 
 impl Serialize for Habits {

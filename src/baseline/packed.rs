@@ -1,6 +1,7 @@
 //! What is kept of one value, in few bytes.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Days, Seen};
 
@@ -77,6 +78,33 @@ impl Packed {
             first: time(self.first),
             last: time(self.last),
         }
+    }
+}
+
+/// A time in four bytes: a whole second from 1970 to 2106.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Second(u32);
+
+impl Second {
+    /// The second that a time is in, or the nearest that can be kept.
+    pub(super) fn of(time: Timestamp) -> Self {
+        Self(seconds(time))
+    }
+
+    pub(super) fn time(self) -> Timestamp {
+        time(self.0)
+    }
+}
+
+impl Serialize for Second {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.time().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Second {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Timestamp::deserialize(deserializer).map(Self::of)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::habits::{Kept, text_of};
+use super::habits::{Kept, place, text_of};
 use super::small_map::SmallMap;
 use super::{Seen, Turnover};
 
@@ -113,18 +113,8 @@ impl<'a> Table<'a> {
     /// What is known of a value.
     #[must_use]
     pub fn get(self, value: &str) -> Option<Seen> {
-        let (mut low, mut high) = (self.from, self.to);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match text_of(self.kept, self.text, middle).cmp(value) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Equal => {
-                    return self.kept.get(middle).map(|it| it.seen.seen());
-                }
-                std::cmp::Ordering::Greater => high = middle,
-            }
-        }
-        None
+        let at = place(self.kept, self.text, self.from..self.to, value).ok()?;
+        self.kept.get(at).map(|it| it.seen.seen())
     }
 
     /// The values, in order.
