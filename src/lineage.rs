@@ -70,7 +70,7 @@ pub struct Link {
     /// When.
     pub time: Option<Timestamp>,
     /// From where: the person's own address where another record told it.
-    pub address: Option<Text>,
+    pub address: Option<Address>,
     /// The record that showed it.
     pub event_id: Option<EventId>,
     /// When the credentials end, at the latest.
@@ -89,7 +89,7 @@ impl Link {
             self.role.as_ref().map(RoleArn::as_str),
             self.role_id.as_ref().map(UniqueId::as_str),
             self.principal.as_ref().map(Text::as_str),
-            self.address.as_ref().map(Text::as_str),
+            self.address.as_ref().and_then(Address::as_name),
         ];
         let event_id = self.event_id.as_ref().map_or(0, EventId::text_len);
         PER_LINK + event_id + texts.into_iter().flatten().map(str::len).sum::<usize>()
@@ -215,7 +215,7 @@ impl Lineage {
 
 fn origin(first: &Link) -> String {
     let who = first.principal.as_ref().map_or("?", Text::as_str);
-    match first.address.as_ref().map(Text::as_str) {
+    match first.address.as_ref().map(Address::to_text) {
         Some(address) if !address.is_empty() && address != who => format!("{who}@{address}"),
         _ => who.to_owned(),
     }

@@ -21,6 +21,7 @@ use rolewatch::cloudtrail;
 use rolewatch::config::Config;
 use rolewatch::detect::{Mode, Verdict, advance};
 use rolewatch::event::{Event, Mfa};
+use rolewatch::id::Address;
 use rolewatch::lineage::{Lineage, MOST_LINKS};
 use rolewatch::memory::WorkingSet;
 use rolewatch::pipeline::{Alerts, Remember, Watch, run_batch};
@@ -379,8 +380,8 @@ fn every_origin_is_found_in_any_order_of_arrival_and_what_is_certain_is_the_same
                 }
                 assert_eq!(seen[0], path[0], "seed {seed}, session {n}");
                 for (link, n) in lineage.links.iter().zip(&seen) {
-                    let told = link.address.as_ref().map(Text::as_str);
-                    assert_eq!(told, Some(&*address(*n)), "seed {seed}, session {n}");
+                    let told = link.address.as_ref().map(Address::to_text);
+                    assert_eq!(told, Some(address(*n)), "seed {seed}, session {n}");
                 }
                 assert_eq!(lineage.mfa, mfa(&forest, *n), "seed {seed}, session {n}");
             }

@@ -70,7 +70,7 @@ fn link_view(link: &Link) -> LinkView {
         role: link.role.clone(),
         principal: link.principal.clone(),
         time: link.time,
-        address: link.address.clone(),
+        address: link.address.as_ref().map(|it| Text::clip(&it.to_text())),
         event_id: link.event_id.clone(),
     }
 }

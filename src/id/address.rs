@@ -40,6 +40,15 @@ impl Address {
         matches!(self, Self::Service(name) if name.as_str() == AWS_INTERNAL)
     }
 
+    /// What stands instead of an IP address.
+    #[must_use]
+    pub fn as_name(&self) -> Option<&str> {
+        match self {
+            Self::Ip(_) => None,
+            Self::Service(text) | Self::Text(text) => Some(text.as_str()),
+        }
+    }
+
     /// The address as the log wrote it.
     #[must_use]
     pub fn to_text(&self) -> String {

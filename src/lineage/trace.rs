@@ -142,13 +142,8 @@ fn own_link(it: &Assumption, depth: u32) -> Arc<Link> {
     })
 }
 
-fn address(address: &Address) -> Option<Text> {
-    match address {
-        Address::Ip(_) => Some(Text::clip(&address.to_text())),
-        Address::Service(text) | Address::Text(text) => {
-            Some(text.clone()).filter(|it| !it.as_str().is_empty())
-        }
-    }
+fn address(address: &Address) -> Option<Address> {
+    Some(address.clone()).filter(|it| it.as_name() != Some(""))
 }
 
 /// The caller is no session of a role: the chain begins here.

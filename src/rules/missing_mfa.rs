@@ -158,7 +158,7 @@ fn check_chain(case: &Case<'_>, it: &Assumption) -> Option<Finding> {
     };
     let first = lineage.first()?;
     let origin = inline(first.principal.as_ref()?.as_str());
-    let address = first.address.as_ref().map_or_else(String::new, |it| inline(it.as_str()));
+    let address = first.address.as_ref().map_or_else(String::new, |it| inline(&it.to_text()));
     Some(Finding {
         rule: RULE.id.into(),
         severity: Severity::High,

@@ -150,8 +150,7 @@ impl Weighing<'_> {
                 PrincipalKind::Saml | PrincipalKind::Service | PrincipalKind::Unknown
             )
         });
-        let Some(address) = parent.and_then(|it| it.address.as_ref()) else { return };
-        let made = Address::read(address.as_str());
+        let Some(made) = parent.and_then(|it| it.address.as_ref()) else { return };
         if matches!(made, Address::Ip(_)) && made.block().as_str() != block {
             let words = format!("the session was made from {}", made.display());
             self.sign(SignKind::Moved, CAP, words);
