@@ -21,14 +21,18 @@ pub fn processor_time() -> f64 {
 }
 
 /// Measures both in turns, after a round that counts for nothing.
-pub fn in_turns(mut base: impl FnMut(), mut work: impl FnMut()) -> Ratio {
-    let took = |it: &mut dyn FnMut()| {
-        let start = processor_time();
-        it();
-        processor_time() - start
-    };
+pub fn in_turns<T>(mut base: impl FnMut(), mut work: impl FnMut() -> T) -> Ratio {
     let rounds = (0..=ROUNDS).map(|_| (took(&mut base), took(&mut work))).skip(1).collect();
     Ratio { rounds }
+}
+
+/// How long something takes, without what is left of it being taken away.
+fn took<T>(it: &mut dyn FnMut() -> T) -> f64 {
+    let start = processor_time();
+    let left = it();
+    let took = processor_time() - start;
+    drop(std::hint::black_box(left));
+    took
 }
 
 fn spread(mut all: Vec<f64>) -> (f64, f64, f64) {
