@@ -315,7 +315,7 @@ fn role_view(event: &Event) -> Option<RoleView> {
         Event::Assumption(it) => match &it.target {
             Target::Role { arn, id } => Some(RoleView {
                 arn: Some(arn.to_string()),
-                account: arn.account().map(|it| it.to_string()),
+                account: Some(arn.account().to_string()),
                 name: arn.name().to_owned(),
                 id: id.as_ref().map(ToString::to_string),
             }),

@@ -375,20 +375,26 @@ fn bears_anothers_name(state: &State<'_>, it: &Assumption, surprise: Option<&Sur
 
 /// Whether a name, in lower case, or what stands before its domain, is one that people go by.
 fn is_name_of_a_person(state: &State<'_>, name: &str) -> bool {
-    let local_part = name.split_once('@').map(|(local_part, _)| local_part);
-    state.is_person(name) || local_part.is_some_and(|local_part| state.is_person(local_part))
+    state.is_person(name) || local_part(name).is_some_and(|it| state.is_person(it))
 }
 
 fn in_lower_case(name: &str) -> Cow<'_, str> {
-    let is_lower = name.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+    // All of it is looked at, so that several bytes are looked at together.
+    let is_small = |byte: u8| byte.is_ascii() & !byte.is_ascii_uppercase();
+    let is_lower = name.bytes().fold(true, |all, byte| all & is_small(byte));
     if is_lower { Cow::Borrowed(name) } else { Cow::Owned(name.to_lowercase()) }
 }
 
 /// Whether a session name is a person's own: `alice`, or an address like `alice@corp.example`.
 fn is_name_of(session_name: &str, own_name: Option<&str>) -> bool {
     let Some(own) = own_name else { return false };
-    let local_part = session_name.split('@').next().unwrap_or_default();
-    own.eq_ignore_ascii_case(session_name) || own.eq_ignore_ascii_case(local_part)
+    own.eq_ignore_ascii_case(session_name)
+        || local_part(session_name).is_some_and(|it| own.eq_ignore_ascii_case(it))
+}
+
+/// What stands before the domain of an address.
+fn local_part(name: &str) -> Option<&str> {
+    name.get(..memchr::memchr(b'@', name.as_bytes())?)
 }
 
 /// The event with all that the state knows of the call beside its record.

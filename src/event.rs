@@ -276,8 +276,6 @@ pub struct Assumption {
 pub(crate) struct Made {
     /// The key under which the role's trust policies are kept.
     pub(crate) role_key: Memo<Option<Arc<str>>>,
-    /// The account that the role lives in.
-    pub(crate) role_account: Memo<Option<AccountId>>,
     /// Who sent which ExternalId, as the role's baseline keeps it.
     pub(crate) external_id: Memo<Option<Arc<str>>>,
     /// The family of the user agent, and the shape of the session's name.
@@ -341,7 +339,7 @@ impl Assumption {
     /// The account the role lives in.
     #[must_use]
     pub fn role_account(&self) -> Option<AccountId> {
-        *self.made.role_account.get_or(|| self.role().and_then(RoleArn::account))
+        self.role().map(RoleArn::account)
     }
 }
 

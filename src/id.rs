@@ -2,6 +2,7 @@
 
 mod address;
 mod event;
+mod role;
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 pub use address::{Address, Network, is_service_name};
 pub use event::EventId;
+pub use role::{RoleArn, permission_set};
 
 /// A text was not an identifier of the kind that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,19 +37,21 @@ impl FromStr for AccountId {
     type Err = IdError;
 
     fn from_str(s: &str) -> Result<Self, IdError> {
-        let digits = s.len() == Self::DIGITS && s.bytes().all(|b| b.is_ascii_digit());
-        let number = || s.bytes().fold(0, |number, b| number * 10 + u64::from(b - b'0'));
-        if digits {
-            Ok(Self(number()))
-        } else {
-            Err(IdError::new(s, "an account id of twelve digits"))
-        }
+        let account = Self::of_digits(s.as_bytes());
+        account.ok_or_else(|| IdError::new(s, "an account id of twelve digits"))
     }
 }
 
 impl AccountId {
     /// How many digits every account id has.
     const DIGITS: usize = 12;
+
+    /// The account whose digits these are.
+    fn of_digits(digits: &[u8]) -> Option<Self> {
+        let are_digits = digits.len() == Self::DIGITS && digits.iter().all(u8::is_ascii_digit);
+        let number = || digits.iter().fold(0, |number, b| number * 10 + u64::from(b - b'0'));
+        are_digits.then(|| Self(number()))
+    }
 
     /// The number that the digits are.
     pub(crate) fn number(self) -> u64 {
@@ -144,14 +148,6 @@ macro_rules! serde_as_text {
 }
 
 text_id!(
-    /// A role's ARN, `arn:<partition>:iam::<account>:role/<path><name>`. It carries the path;
-    /// an assumed-role ARN does not, so neither is ever rebuilt from the other.
-    RoleArn,
-    "a role ARN like `arn:aws:iam::111122223333:role/path/Name`",
-    |s| is_role_arn(s)
-);
-
-text_id!(
     /// What IAM calls a unique id: `AIDA…` for a user, `AROA…` for a role. It survives a rename
     /// and does not survive a deletion.
     UniqueId,
@@ -168,77 +164,6 @@ text_id!(
 );
 
 serde_as_text!(AccountId, RoleArn, UniqueId, AccessKeyId, EventId);
-
-impl RoleArn {
-    /// The identifier as text that others may share.
-    #[must_use]
-    pub fn to_text(&self) -> Arc<str> {
-        Arc::clone(&self.0)
-    }
-
-    /// The account the role lives in.
-    #[must_use]
-    pub fn account(&self) -> Option<AccountId> {
-        self.account_digits()?.parse().ok()
-    }
-
-    /// The digits of the account it lives in.
-    pub(crate) fn account_digits(&self) -> Option<&str> {
-        self.after_partition()?.get(..AccountId::DIGITS)
-    }
-
-    /// The role's name, without its path.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        let start = memchr::memrchr(b'/', self.0.as_bytes()).map_or(0, |slash| slash + 1);
-        self.0.get(start..).unwrap_or_default()
-    }
-
-    /// The name that the role has in every account: of a permission set's role the set's.
-    #[must_use]
-    pub fn common_name(&self) -> &str {
-        permission_set(self.name()).unwrap_or(self.name())
-    }
-
-    /// Whether an AWS service owns the role (a service-linked role).
-    #[must_use]
-    pub fn is_service_linked(&self) -> bool {
-        let rest = self.after_partition().and_then(|it| it.get(AccountId::DIGITS..));
-        rest.is_some_and(|it| it.starts_with(":role/aws-service-role/"))
-    }
-
-    /// What stands behind `arn:<partition>:iam::`.
-    fn after_partition(&self) -> Option<&str> {
-        const HEAD: usize = "arn:aws".len();
-        let tail = memchr::memchr(b':', self.0.as_bytes().get(HEAD..)?)?;
-        self.0.get(HEAD + tail + ":iam::".len()..)
-    }
-}
-
-/// The permission set whose role bears this name: `AWSReservedSSO_<set>_<16 hex digits>`, where the
-/// digits differ from account to account.
-#[must_use]
-pub fn permission_set(role_name: &str) -> Option<&str> {
-    Some(role_name.strip_prefix("AWSReservedSSO_")?.rsplit_once('_')?.0)
-}
-
-/// AWS: a role name has at most 64 characters, its path at most 512.
-fn is_role_arn(s: &str) -> bool {
-    let parts = || {
-        let rest = s.as_bytes().strip_prefix(b"arn:aws")?;
-        let tail = rest.iter().position(|b| *b == b':')?;
-        let (partition_tail, rest) = rest.split_at_checked(tail)?;
-        let (account, rest) = rest.strip_prefix(b":iam::")?.split_at_checked(AccountId::DIGITS)?;
-        Some((partition_tail, account, rest.strip_prefix(b":role/")?))
-    };
-    parts().is_some_and(|(partition_tail, account, path_and_name)| {
-        s.len() <= 640
-            && partition_tail.iter().all(|b| b.is_ascii_lowercase() || *b == b'-')
-            && account.iter().all(u8::is_ascii_digit)
-            && is_graphic(path_and_name)
-            && path_and_name.last().is_some_and(|last| *last != b'/')
-    })
-}
 
 /// Whether all of it is printable ASCII. All of it is looked at, however it begins, so that
 /// several bytes are looked at together.
@@ -341,33 +266,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_role_arn_keeps_its_path_and_knows_its_name() {
-        for (arn, name) in [
-            ("arn:aws:iam::111122223333:role/admin/OrgAdmin", "OrgAdmin"),
-            ("arn:aws-cn:iam::111122223333:role/x", "x"),
-            ("arn:aws-us-gov:iam::111122223333:role/a/b/c+=,.@-_d", "c+=,.@-_d"),
-        ] {
-            let role: RoleArn = arn.parse().unwrap();
-            assert_eq!((role.as_str(), role.name()), (arn, name));
-            assert_eq!(role.account().unwrap().to_string(), "111122223333");
-        }
-    }
-
-    #[test]
-    fn what_is_no_role_arn_is_refused() {
-        for bad in [
-            "arn:aws:iam::111122223333:user/alice",
-            "arn:aws:iam::1111:role/x",
-            "arn:aws:iam::111122223333:role/",
-            "arn:aws:iam::111122223333:role/a b",
-            "arn:evil:iam::111122223333:role/a",
-            "arn:aws:sts::111122223333:assumed-role/Name/session",
-        ] {
-            assert!(bad.parse::<RoleArn>().is_err(), "{bad}");
-        }
-    }
-
     /// The identifiers in other words, by which the quick ones are held.
     fn spelled_out(s: &str) -> [bool; 3] {
         let role = || {
@@ -406,7 +304,8 @@ mod tests {
                     }
                 }
                 let Ok(s) = std::str::from_utf8(&bytes) else { continue };
-                let quick = [is_role_arn(s), is_unique_id(s), s.parse::<EventId>().is_ok()];
+                let quick =
+                    [s.parse::<RoleArn>().is_ok(), is_unique_id(s), s.parse::<EventId>().is_ok()];
                 assert_eq!(quick, spelled_out(s), "{s}");
             }
         }

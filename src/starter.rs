@@ -39,7 +39,7 @@ fn section(role: &AuthorizedRole) -> Option<String> {
     }
     let doors = doors(&role.trust);
     let own = role.arn.account();
-    let outside = |door: &&Door| door.who.account().is_some_and(|it| Some(it) != own);
+    let outside = |door: &&Door| door.who.account().is_some_and(|it| it != own);
     if role.powers.is_empty() && !doors.iter().any(|it| outside(&it)) {
         return None;
     }
@@ -151,7 +151,7 @@ fn subjects(door: &Door) -> Vec<String> {
 
 /// The ExternalIds, where whoever comes from outside has to send one: the list is for all of
 /// them, and would call wrong who needs none.
-fn external_ids(doors: &[Door], own: Option<AccountId>) -> String {
+fn external_ids(doors: &[Door], own: AccountId) -> String {
     let of_door = |door: &Door| -> Option<Vec<String>> {
         let of_id = |it: &&Demand| it.guard == Guard::ExternalId && it.narrows();
         let operands: Vec<&Operand> =
@@ -164,7 +164,7 @@ fn external_ids(doors: &[Door], own: Option<AccountId>) -> String {
     };
     let is_outside = |door: &&Door| match &door.who {
         Who::Service(_) | Who::Federated(_) | Who::AnyProvider(_) | Who::Id(_) => false,
-        who => who.account().is_none_or(|it| Some(it) != own),
+        who => who.account().is_none_or(|it| it != own),
     };
     let outside: Vec<&Door> = doors.iter().filter(is_outside).collect();
     let demanding = outside.iter().filter(|it| it.demands(Guard::ExternalId)).count();
@@ -215,7 +215,7 @@ fn quoted(text: &str) -> String {
 /// The accounts that the files are about, for a sentence.
 #[must_use]
 pub fn accounts(roles: &[AuthorizedRole]) -> Vec<AccountId> {
-    let mut accounts: Vec<AccountId> = roles.iter().filter_map(|role| role.arn.account()).collect();
+    let mut accounts: Vec<AccountId> = roles.iter().map(|role| role.arn.account()).collect();
     accounts.sort_unstable();
     accounts.dedup();
     accounts

@@ -88,17 +88,13 @@ struct Run {
 
 impl Run {
     fn of(text: &str) -> Self {
-        let mut run = Self { len: 0, digits: 0, is_hex: true };
-        for byte in text.bytes() {
-            match byte {
-                b'0'..=b'9' => run.digits += 1,
-                b'a'..=b'f' | b'A'..=b'F' => {}
-                b'g'..=b'z' | b'G'..=b'Z' => run.is_hex = false,
-                _ => break,
-            }
-            run.len += 1;
-        }
-        run
+        let is_part = |byte: &&u8| byte.is_ascii_alphanumeric();
+        let len = text.bytes().take_while(|byte| is_part(&byte)).count();
+        // All of it is looked at, so that several bytes are looked at together.
+        let part = text.as_bytes().get(..len).unwrap_or_default();
+        let digits = part.iter().filter(|byte| byte.is_ascii_digit()).count();
+        let is_hex = part.iter().fold(true, |all, byte| all & byte.is_ascii_hexdigit());
+        Self { len, digits, is_hex }
     }
 
     /// Writes the run, which is `part`, as what it is: a number, an id, or itself.

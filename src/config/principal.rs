@@ -157,7 +157,7 @@ fn every_shape(account: Option<AccountId>) -> [Shape; 5] {
 }
 
 fn compare_account(wanted: AccountId, principal: &Principal) -> Comparison {
-    let issuer = || principal.issuer.as_ref().and_then(RoleArn::account);
+    let issuer = || principal.issuer.as_ref().map(RoleArn::account);
     match principal.account.or_else(issuer) {
         Some(account) => Comparison::of(account == wanted),
         None if has_no_account(principal.kind) => Comparison::Differs,
@@ -199,7 +199,7 @@ fn compare_arn(glob: &Glob, principal: &Principal) -> Comparison {
 /// The shapes of the ARNs that a caller has and the record does not tell.
 fn unknown_shapes(principal: &Principal) -> Vec<Shape> {
     let Principal { kind, account, arn, issuer, .. } = principal;
-    let account = account.or_else(|| issuer.as_ref().and_then(RoleArn::account));
+    let account = account.or_else(|| issuer.as_ref().map(RoleArn::account));
     let name = principal.name.as_ref().map(Text::as_str);
     let session = principal.session_name.as_ref().map(Text::as_str);
     let mut unknown = Vec::new();

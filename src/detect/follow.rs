@@ -165,7 +165,8 @@ pub fn advance(
 /// Applies changes; returns the calls that waited for them, or that rested on what was there
 /// before, the earliest first.
 fn woken_by(state: &mut State<'_>, changes: &Changes) -> BTreeSet<(Timestamp, CallId)> {
-    let mut keys: Vec<CredentialKey> = Vec::new();
+    // Mostly those of one session.
+    let mut keys: Vec<CredentialKey> = Vec::with_capacity(4);
     for change in changes {
         match change {
             Change::Issued(id, session) => {

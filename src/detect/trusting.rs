@@ -146,7 +146,7 @@ fn in_world<T>(
             Standing::Stranger
         }
     };
-    let own = event.call().account.or_else(|| arn.as_ref().and_then(RoleArn::account));
+    let own = event.call().account.or_else(|| arn.as_ref().map(RoleArn::account));
     let knows_id = |id: &UniqueId| {
         PrincipalKey::of_id(own, id).is_some_and(|key| state.caller(&key).is_some())
     };
@@ -175,8 +175,9 @@ pub fn imported(state: &State<'_>, role: &AuthorizedRole, time: Timestamp) -> Ch
     if history.arn().is_none() {
         changes.push(Change::NameRole { role: key.clone(), arn: role.arn.clone() });
     }
-    let own = role.arn.account().filter(|account| !state.is_ours(*account));
-    changes.extend(own.map(Change::Own));
+    if !state.is_ours(role.arn.account()) {
+        changes.push(Change::Own(role.arn.account()));
+    }
     let last = history.last().map(|(_, version)| version);
     let is_same = |it: &&Version| {
         it.policy().is_some_and(|it| **it == role.trust)

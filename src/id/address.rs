@@ -117,11 +117,11 @@ struct Dotted {
 impl Dotted {
     fn of(address: Ipv4Addr) -> Self {
         let mut text = Self::default();
-        for (at, byte) in address.octets().into_iter().enumerate() {
-            if at > 0 {
-                text.push(b'.');
-            }
-            text.push_number(byte);
+        let [first, rest @ ..] = address.octets();
+        text.push_number(first);
+        for octet in rest {
+            text.push(b".");
+            text.push_number(octet);
         }
         text
     }
@@ -130,7 +130,7 @@ impl Dotted {
     fn network(address: Ipv4Addr, bits: u8) -> Self {
         let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
         let mut text = Self::of(Ipv4Addr::from_bits(address.to_bits() & mask));
-        text.push(b'/');
+        text.push(b"/");
         text.push_number(bits);
         text
     }
@@ -140,18 +140,20 @@ impl Dotted {
         std::str::from_utf8(bytes).unwrap_or_default()
     }
 
-    fn push(&mut self, byte: u8) {
-        if let Some(place) = self.bytes.get_mut(self.length) {
-            *place = byte;
-            self.length += 1;
+    fn push(&mut self, bytes: &[u8]) {
+        let end = self.length + bytes.len();
+        if let Some(place) = self.bytes.get_mut(self.length..end) {
+            place.copy_from_slice(bytes);
+            self.length = end;
         }
     }
 
     fn push_number(&mut self, number: u8) {
-        for (unit, is_due) in [(100, number >= 100), (10, number >= 10), (1, true)] {
-            if is_due {
-                self.push(b'0' + number / unit % 10);
-            }
+        let digits = [100, 10, 1].map(|unit| b'0' + number / unit % 10);
+        match (number, &digits) {
+            (100.., all) => self.push(all),
+            (10.., [_, two @ ..]) => self.push(two),
+            (_, [.., one]) => self.push(&[*one]),
         }
     }
 }

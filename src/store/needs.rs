@@ -52,7 +52,7 @@ fn of_writing(memory: &dyn Memory, it: &TrustChange) -> Vec<Key> {
     let role = RoleKey::of_change(it);
     let history = role.as_ref().and_then(|role| memory.trust(role));
     let arn = it.role.clone().or_else(|| history?.arn().cloned());
-    let own = it.call.account.or_else(|| arn.as_ref().and_then(RoleArn::account));
+    let own = it.call.account.or_else(|| arn.as_ref().map(RoleArn::account));
     let mut keys: Vec<Key> = arn.map(Key::Role).into_iter().collect();
     // What pipelines have opened is kept with all workloads.
     keys.push(Key::Caller(profile::workloads()));

@@ -362,6 +362,6 @@ impl Draft {
 
 /// Whether another account's copy of the call may still have to be joined to this one.
 fn is_awaited(copy: &FirstCopy) -> bool {
-    let owner = copy.call.role.as_ref().and_then(crate::id::RoleArn::account);
+    let owner = copy.call.role.as_ref().map(crate::id::RoleArn::account);
     !copy.complete || copy.call.account != owner
 }

@@ -66,7 +66,7 @@ impl RoleKey {
     /// does not name is nobody's.
     #[must_use]
     pub fn of_change(it: &TrustChange) -> Option<Self> {
-        let account = it.role.as_ref().and_then(RoleArn::account).or(it.call.account)?;
+        let account = it.role.as_ref().map(RoleArn::account).or(it.call.account)?;
         let name = Some(it.role_name.as_str()).filter(|it| !it.is_empty())?;
         Some(Self::new(account, name))
     }

@@ -174,7 +174,7 @@ fn is_iam_identity(kind: PrincipalKind) -> bool {
 }
 
 fn in_account(account: AccountId, caller: &Principal) -> Answer {
-    let issuer = || caller.issuer.as_ref().and_then(RoleArn::account);
+    let issuer = || caller.issuer.as_ref().map(RoleArn::account);
     match (caller.kind, caller.account.or_else(issuer)) {
         (PrincipalKind::Service | PrincipalKind::Saml | PrincipalKind::WebIdentity, _) => {
             Answer::No
