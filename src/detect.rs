@@ -410,7 +410,7 @@ fn with_known_name<'e>(state: &State<'_>, event: &'e Event) -> Cow<'e, Event> {
     if principal.kind != PrincipalKind::AwsAccount || principal.arn.is_some() {
         return event;
     }
-    let caller = principal.key().and_then(|key| state.caller(&key));
+    let caller = principal.key().and_then(|key| state.caller(key));
     match caller.as_ref().and_then(|caller| caller.label()) {
         Some(label) => with(event, |it| {
             it.call.principal.name.clone_from(&label.name);

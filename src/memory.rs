@@ -292,7 +292,7 @@ impl Memory for WorkingSet {
     }
 
     fn first_copy(&self, shared_id: &EventId) -> Option<Arc<FirstCopy>> {
-        self.copies.get(shared_id)
+        self.copies.get(shared_id).cloned()
     }
 
     fn knows_account(&self, account: AccountId) -> bool {

@@ -76,7 +76,7 @@ impl Behind {
         let origin = lineage.filter(|it| it.complete).and_then(|it| it.origin.clone());
         // A service begins many chains and is nobody.
         let origin = origin.filter(|_| of_first != Some(CallerKind::Service));
-        Self { actor: origin.or_else(|| principal.key()), kind }
+        Self { actor: origin.or_else(|| principal.key().cloned()), kind }
     }
 }
 
@@ -159,7 +159,7 @@ pub fn add_descent(
 ) {
     values.push((Dimension::Kind, Word::Own(behind.kind.as_str())));
     let key = it.call.principal.key();
-    let origin = behind.actor.as_ref().filter(|actor| Some(*actor) != key.as_ref());
+    let origin = behind.actor.as_ref().filter(|actor| Some(*actor) != key);
     values.extend(origin.map(|it| (Dimension::Origin, it.to_text().into())));
     values.extend(subject(it, lineage));
 }
@@ -174,7 +174,7 @@ pub fn of_role(it: &Assumption, lineage: Option<&Lineage>) -> Vec<Value> {
         values.push((Dimension::Principal, key.to_text().into()));
         if call.mfa == Mfa::Absent {
             // Behind a session it is whoever began the chain that had none.
-            let who = lineage.and_then(|it| it.origin.as_ref()).unwrap_or(&key);
+            let who = lineage.and_then(|it| it.origin.as_ref()).unwrap_or(key);
             values.push((Dimension::WithoutMfa, who.to_text().into()));
         }
     }

@@ -63,13 +63,13 @@ impl Around {
         let mut around = Self {
             arn,
             role: role.filter(|role| !role.is_of_another(id)),
-            caller: key.as_ref().and_then(|key| state.caller(key)),
+            caller: key.and_then(|key| state.caller(key)),
             issuer: principal.issuer.as_ref().and_then(|role| state.role(role)),
             is_ours: principal.account.is_none_or(|account| state.is_ours(account)),
             asked: None,
         };
         if let Event::Assumption(it) = event {
-            around.asked = Some(around.of_assumption(state, it, key.as_ref(), lineage));
+            around.asked = Some(around.of_assumption(state, it, key, lineage));
         }
         around
     }
@@ -158,7 +158,7 @@ pub(super) fn surprise(
     let (entry, actor) = (entry.as_ref(), actor.as_deref());
     let alone;
     let (behind, actor) = if without.has(Ingredient::Origin) {
-        alone = Behind { actor: it.call.principal.key(), ..behind.clone() };
+        alone = Behind { actor: it.call.principal.key().cloned(), ..behind.clone() };
         (&alone, around.caller.as_deref())
     } else {
         (behind, actor)

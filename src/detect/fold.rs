@@ -105,7 +105,7 @@ fn of_assumption(
     };
     let block = it.call.block();
     let mut urgent = findings.iter().filter(|it| it.severity > Severity::Low);
-    let actor = telling.origin.as_ref().unwrap_or(&caller);
+    let actor = telling.origin.as_ref().unwrap_or(caller);
     let of_rule = |finding: &Finding| {
         let parts = ["story", actor.as_str(), block.as_str(), &*finding.rule];
         let key = FoldKey::of(parts.into_iter().chain(telling.rest()));
@@ -127,7 +127,7 @@ fn of_assumption(
         true => FoldKey::of(["story", "", block.as_str()].into_iter().chain(telling.story())),
         false => FoldKey::of(["story", role.common_name()].into_iter().chain(telling.parts())),
     };
-    stories.push(Story { kind: StoryKind::Same, with: caller, key, severity });
+    stories.push(Story { kind: StoryKind::Same, with: caller.clone(), key, severity });
     stories
 }
 
@@ -249,7 +249,7 @@ fn telling_network(state: &State<'_>, event: &Event) -> String {
         let turnover = habits.turnover(Dimension::NetworkBlock);
         turnover.value_days >= KNOWN_DAYS && turnover.bits_of_new() < VOLATILE_BITS
     };
-    let caller = call.principal.key().and_then(|key| state.caller(&key));
+    let caller = call.principal.key().and_then(|key| state.caller(key));
     let block = call.block();
     let of_caller = caller.is_some_and(|caller| {
         let is_known = caller.habits().seen(Dimension::NetworkBlock, block.as_str()).is_some();

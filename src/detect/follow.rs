@@ -305,7 +305,7 @@ fn completing_lessons(
     profile::add_descent(it, Some(lineage), &behind, &mut values);
     values.retain(|value| value.0 != Dimension::SessionName && !old.contains(value));
     let mut changes: Changes = role_lesson(it, values).into_iter().collect();
-    let origin = behind.actor.filter(|actor| Some(actor) != it.call.principal.key().as_ref());
+    let origin = behind.actor.filter(|actor| Some(actor) != it.call.principal.key());
     if let (Some(caller), Some(role), None) = (origin, it.role(), &waiter.lineage.origin) {
         let values = vec![(Dimension::Role, role.to_text().into())];
         changes.push(Change::LearnCaller { caller, values, time: it.call.time });
@@ -314,6 +314,7 @@ fn completing_lessons(
     let mut values = profile::of_caller(it);
     values.retain(|value| value.0 != Dimension::SessionName && !old.contains(value));
     if let (Some(caller), false) = (it.call.principal.key(), values.is_empty()) {
+        let caller = caller.clone();
         changes.push(Change::LearnCaller { caller, values, time: it.call.time });
     }
     changes

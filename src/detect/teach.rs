@@ -36,7 +36,7 @@ pub(super) fn lessons(
             changes.extend(lessons_of_others(it, around, asked));
             let values = profile::of_caller(it);
             changes.extend(key.map(|caller| Change::LearnCaller {
-                caller,
+                caller: caller.clone(),
                 values,
                 time: call.time,
             }));
@@ -47,7 +47,7 @@ pub(super) fn lessons(
             changes.extend(people(state, it));
         }
         _ => {
-            let Some(caller) = key else { return };
+            let Some(caller) = key.cloned() else { return };
             if let Event::SignIn(it) = event
                 && it.kind == SignInKind::SessionToken
             {
@@ -74,9 +74,9 @@ fn lessons_of_others(
     let place = (is_persons && profile::has_network_of_its_own(&it.call))
         .then(|| (profile::people(), (Dimension::NetworkBlock, it.call.block().to_text().into())));
     let actor =
-        behind.actor.clone().filter(|actor| Some(actor) != it.call.principal.key().as_ref());
+        behind.actor.as_ref().filter(|actor| Some(*actor) != it.call.principal.key());
     let role = it.role().map(|role| (Dimension::Role, role.to_text().into()));
-    let taught = actor.zip(role).into_iter().chain(circle).chain(place);
+    let taught = actor.cloned().zip(role).into_iter().chain(circle).chain(place);
     taught.map(move |(caller, value)| Change::LearnCaller { caller, values: vec![value], time })
 }
 
@@ -104,7 +104,7 @@ pub(super) fn completing_lessons(
     let mut changes: Changes = role_lesson(it, values).into_iter().collect();
     let mut values = profile::of_caller(it);
     values.retain(|(dimension, _)| *dimension == Dimension::Mfa);
-    let caller = it.call.principal.key().filter(|_| !values.is_empty());
+    let caller = it.call.principal.key().filter(|_| !values.is_empty()).cloned();
     changes.extend(caller.map(|caller| Change::LearnCaller { caller, values, time: it.call.time }));
     changes
 }
@@ -133,7 +133,7 @@ pub(super) fn refusal(event: &Event) -> Option<Change> {
     if it.call.granted() {
         return None;
     }
-    let (caller, role) = (it.call.principal.key()?, it.role()?.clone());
+    let (caller, role) = (it.call.principal.key()?.clone(), it.role()?.clone());
     Some(Change::Refused { caller, role, time: it.call.time, mark: it.call.key.mark() })
 }
 
@@ -155,5 +155,5 @@ pub(super) fn name(event: &Event, around: &Around) -> Option<Change> {
         return None;
     }
     let label = Label { time: call.time, arn: arn.map(Text::clip), name: principal.name.clone() };
-    Some(Change::Name { caller, label })
+    Some(Change::Name { caller: caller.clone(), label })
 }

@@ -266,7 +266,7 @@ fn of_writing(
     }
     let version = Version {
         role_id: it.role_id.clone(),
-        writer: it.call.principal.key(),
+        writer: it.call.principal.key().cloned(),
         by: Some(Text::clip(&it.call.principal.display())),
         weakening,
         ..Version::of(rewrite.map_or(Content::Deleted, |it| it.content()))

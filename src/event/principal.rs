@@ -134,8 +134,8 @@ impl Principal {
     /// The key under which the principal's habits are kept: the same in every account's copy of
     /// a call. `None` where the record names nobody.
     #[must_use]
-    pub fn key(&self) -> Option<PrincipalKey> {
-        self.known_key.get_or(|| self.make_key()).clone()
+    pub fn key(&self) -> Option<&PrincipalKey> {
+        self.known_key.get_or(|| self.make_key()).as_ref()
     }
 
     /// The account as text, as baselines keep it.
@@ -184,7 +184,7 @@ impl Principal {
     /// The key or, for a record that names nobody, the one that all of those share.
     #[must_use]
     pub fn key_or_unnamed(&self) -> PrincipalKey {
-        self.key().unwrap_or_else(|| PrincipalKey("unnamed".into()))
+        self.key().cloned().unwrap_or_else(|| PrincipalKey("unnamed".into()))
     }
 
     /// The class whose habits the caller belongs to when it asks for a role of `role_account`.
@@ -270,7 +270,7 @@ impl PrincipalKey {
     #[must_use]
     pub fn of_id(account: Option<AccountId>, id: &UniqueId) -> Option<Self> {
         let kind = PrincipalKind::IamUser;
-        Principal { account, id: Some(id.clone()), ..Principal::of_kind(kind) }.key()
+        Principal { account, id: Some(id.clone()), ..Principal::of_kind(kind) }.make_key()
     }
 
     /// The key that a table of a baseline holds as text.

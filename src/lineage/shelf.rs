@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -90,12 +91,16 @@ impl<V: Perishable> Found<V> {
 
     /// Keeps `value` for a call; returns what was kept.
     pub fn put(&mut self, id: CallId, value: Arc<V>) -> Option<Arc<V>> {
-        let before = self.entries.insert(id, Arc::clone(&value));
+        let Self { entries, index } = self;
+        let (before, value) = match entries.entry(id) {
+            Entry::Vacant(place) => (None, place.insert(value)),
+            Entry::Occupied(mut place) => (Some(place.insert(value)), place.into_mut()),
+        };
         if let Some(before) = &before {
-            self.hide(&id, before.keys());
+            hide(index, &id, before.keys());
         }
         for key in value.keys() {
-            self.index.entry(*key).and_modify(|ids| ids.insert(id)).or_insert(Ids::One(id));
+            index.entry(*key).and_modify(|ids| ids.insert(id)).or_insert(Ids::One(id));
         }
         before
     }
@@ -103,24 +108,8 @@ impl<V: Perishable> Found<V> {
     /// Forgets a call.
     pub fn remove(&mut self, id: &CallId) -> Option<Arc<V>> {
         let value = self.entries.remove(id)?;
-        self.hide(id, value.keys());
+        hide(&mut self.index, id, value.keys());
         Some(value)
-    }
-
-    /// Takes a call away from under keys.
-    fn hide(&mut self, id: &CallId, keys: &[CredentialKey]) {
-        for key in keys {
-            let Some(ids) = self.index.get_mut(key) else { continue };
-            if let Ids::Many(all) = ids {
-                all.retain(|it| it != id);
-            }
-            match ids.as_slice() {
-                [] => drop(self.index.remove(key)),
-                [one] if one == id => drop(self.index.remove(key)),
-                [one] => *ids = Ids::One(*one),
-                _ => {}
-            }
-        }
     }
 
     /// All of them, in the order in which a shelf gives them up.
@@ -135,6 +124,22 @@ impl<V: Perishable> Found<V> {
     /// All of them, in any order.
     pub(crate) fn into_entries(self) -> impl Iterator<Item = (CallId, Arc<V>)> {
         self.entries.into_iter()
+    }
+}
+
+/// Takes a call away from under keys.
+fn hide(index: &mut Map<CredentialKey, Ids>, id: &CallId, keys: &[CredentialKey]) {
+    for key in keys {
+        let Some(ids) = index.get_mut(key) else { continue };
+        if let Ids::Many(all) = ids {
+            all.retain(|it| it != id);
+        }
+        match ids.as_slice() {
+            [] => drop(index.remove(key)),
+            [one] if one == id => drop(index.remove(key)),
+            [one] => *ids = Ids::One(*one),
+            _ => {}
+        }
     }
 }
 

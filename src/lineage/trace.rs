@@ -100,7 +100,7 @@ impl Found {
         let me = it.call.principal.key();
         let is_shared = keys.shared.iter().any(|key| {
             let others = sessions.issued_under(key).into_iter();
-            others.filter(|other| is_about(other.created(), it)).any(|it| it.lineage.origin != me)
+            others.filter(|other| is_about(other.created(), it)).any(|it| it.lineage.origin.as_ref() != me)
         });
         let place = told(sessions, it, &keys.shared).filter(|_| !is_shared);
         Self { place, settled: false }
@@ -154,7 +154,7 @@ fn origin(it: &Assumption, complete: bool) -> Lineage {
         links: vec![own_link(it, 1)],
         omitted: 0,
         mfa: it.call.mfa,
-        origin: it.call.principal.key(),
+        origin: it.call.principal.key().cloned(),
         settled: true,
     }
 }

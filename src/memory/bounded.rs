@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use jiff::Timestamp;
 
 use crate::baseline::{Caller, RoleBaseline};
-use crate::map::SharedMap;
+use crate::map::{Map, SharedMap};
 use crate::trust::History;
 
 /// Something whose size in memory, and whose age, is known.
@@ -112,20 +112,20 @@ impl<K: Eq + Hash + Ord + Clone, V: Weight> Weighed<K, V> {
 
 /// A map that forgets what came first.
 #[derive(Debug)]
-pub(super) struct Fifo<K: Eq + Hash, V> {
-    entries: SharedMap<K, V>,
+pub(super) struct Fifo<K, V> {
+    entries: Map<K, V>,
     order: VecDeque<K>,
 }
 
-impl<K: Eq + Hash, V> Default for Fifo<K, V> {
+impl<K, V> Default for Fifo<K, V> {
     fn default() -> Self {
-        Self { entries: SharedMap::default(), order: VecDeque::new() }
+        Self { entries: Map::default(), order: VecDeque::new() }
     }
 }
 
-impl<K: Eq + Hash + Clone, V: Clone> Fifo<K, V> {
-    pub(super) fn get(&self, key: &K) -> Option<V> {
-        self.entries.get(key).map(|entry| entry.value().clone())
+impl<K: Eq + Hash + Clone, V> Fifo<K, V> {
+    pub(super) fn get(&self, key: &K) -> Option<&V> {
+        self.entries.get(key)
     }
 
     pub(super) fn contains<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> bool

@@ -74,7 +74,7 @@ impl SharedCall {
             time: it.call.time,
             role: it.role().cloned(),
             access_key_id: it.session.access_key_id.clone(),
-            caller: it.call.principal.key(),
+            caller: it.call.principal.key().cloned(),
         }
     }
 

@@ -177,7 +177,7 @@ fn holder(it: &Assumption) -> Option<PrincipalKey> {
         return None;
     }
     let (account, id) = (it.role_account(), it.role_id().cloned());
-    Principal { account, id, ..Principal::of_kind(PrincipalKind::Role) }.key()
+    Principal { account, id, ..Principal::of_kind(PrincipalKind::Role) }.key().cloned()
 }
 
 /// Whether another account's trail may hold another copy of the call.

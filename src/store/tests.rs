@@ -366,7 +366,7 @@ fn the_largest_baseline_fits_into_an_item_and_keeps_what_was_seen_last() {
 
 #[test]
 fn an_item_of_a_later_version_is_told_from_a_damaged_one() {
-    let key = Key::Caller(event("a", 0).call().principal.key().unwrap());
+    let key = Key::Caller(event("a", 0).call().principal.key().cloned().unwrap());
     let body = Body::Caller(Arc::new(Caller::default()));
     let mut bytes = codec::encode(&body);
     assert_eq!(codec::decode(&key, &bytes), Ok(body));

@@ -90,8 +90,8 @@ impl Weighing<'_> {
         let (role, principal) = (self.known.role, &self.it.call.principal);
         let Some(key) = principal.key() else { return false };
         let actor = match (&self.known.behind.actor, self.is_person) {
-            (Some(actor), true) => actor.clone(),
-            _ => key.clone(),
+            (Some(actor), true) => actor,
+            _ => key,
         };
         let taken = |by: &str| {
             role.has_seen(Dimension::Principal, by) || role.has_seen(Dimension::Origin, by)

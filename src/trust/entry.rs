@@ -100,7 +100,7 @@ impl Entry {
                 name => format!("{name}, which lets in {}", listed(&who, "and")),
             }
         });
-        let is_own = version.writer.is_some() && version.writer == request.caller.key();
+        let is_own = version.writer.is_some() && version.writer.as_ref() == request.caller.key();
         Self {
             moment: moment.clone(),
             answer: admission.answer,
