@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::id::{
-    AccessKeyId, AccountId, Address, EventId, ExternalId, Network, RoleArn, UniqueId, hex,
+    AccessKeyId, AccountId, Address, EventId, ExternalId, Network, RoleArn, RoleKey, UniqueId, hex,
 };
 use crate::text::{Text, Word, inline};
 
@@ -275,7 +275,7 @@ pub struct Assumption {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Made {
     /// The key under which the role's trust policies are kept.
-    pub(crate) role_key: Memo<Option<Arc<str>>>,
+    pub(crate) role_key: Memo<Option<RoleKey>>,
     /// Who sent which ExternalId, as the role's baseline keeps it.
     pub(crate) external_id: Memo<Option<Arc<str>>>,
     /// The family of the user agent, and the shape of the session's name.
@@ -336,6 +336,12 @@ impl Assumption {
         }
     }
 
+    /// The key under which the role's trust policies are kept.
+    #[must_use]
+    pub fn role_key(&self) -> Option<&RoleKey> {
+        self.made.role_key.get_or(|| self.role().map(RoleKey::of)).as_ref()
+    }
+
     /// The account the role lives in.
     #[must_use]
     pub fn role_account(&self) -> Option<AccountId> {
@@ -386,6 +392,15 @@ pub struct TrustChange {
 }
 
 impl TrustChange {
+    /// The key of the role whose trust was changed. What is written of a role that the record
+    /// does not name is nobody's.
+    #[must_use]
+    pub fn role_key(&self) -> Option<RoleKey> {
+        let account = self.role.as_ref().map(RoleArn::account).or(self.call.account)?;
+        let name = Some(self.role_name.as_str()).filter(|it| !it.is_empty())?;
+        Some(RoleKey::new(account, name))
+    }
+
     /// The role's name for a sentence; a damaged record may lack it.
     #[must_use]
     pub fn display_role(&self) -> String {

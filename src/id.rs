@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 pub use address::{Address, Network, is_service_name};
 pub use event::EventId;
-pub use role::{RoleArn, permission_set};
+pub use role::{RoleArn, RoleKey, permission_set};
 
 /// A text was not an identifier of the kind that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

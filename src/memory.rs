@@ -10,11 +10,11 @@ use jiff::Timestamp;
 
 use crate::baseline::{Caller, RoleBaseline};
 use crate::event::{EventKey, PrincipalKey};
-use crate::id::{AccountId, EventId, RoleArn};
+use crate::id::{AccountId, EventId, RoleArn, RoleKey};
 use crate::lineage::{CallId, Place, Session};
 use crate::pipeline::Remember;
 use crate::state::{Clock, FirstCopy, Lost, Memory, Overlay, TraceBounds, Traces, Waiter};
-use crate::trust::{History, RoleKey};
+use crate::trust::History;
 
 use bounded::{Fifo, Weighed};
 

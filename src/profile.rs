@@ -266,13 +266,13 @@ pub fn has_network_of_its_own(call: &Call) -> bool {
 /// needs none.
 #[must_use]
 pub fn external_id(it: &Assumption) -> Option<&Arc<str>> {
+    if it.call.principal.class(it.role_account()) != CallerClass::ExternalAccount {
+        return None;
+    }
     it.made.external_id.get_or(|| make_external_id(it).map(Into::into)).as_ref()
 }
 
 fn make_external_id(it: &Assumption) -> Option<String> {
-    if it.call.principal.class(it.role_account()) != CallerClass::ExternalAccount {
-        return None;
-    }
     let account = it.call.principal.account?;
     match it.external_id {
         ExternalIdUse::Unknown => None,

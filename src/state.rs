@@ -14,11 +14,11 @@ use jiff::Timestamp;
 
 use crate::baseline::{Caller, FoldKey, Label, Repeat, RoleBaseline, Value};
 use crate::event::{CallerClass, EventKey, PrincipalKey};
-use crate::id::{AccountId, EventId, Network, RoleArn, UniqueId};
+use crate::id::{AccountId, EventId, Network, RoleArn, RoleKey, UniqueId};
 use crate::lineage::{CallId, CredentialKey, Place, Session, Sessions};
 use crate::map::{Map, Set};
 use crate::severity::Severity;
-use crate::trust::{History, Moment, RoleKey, Version};
+use crate::trust::{History, Moment, Version};
 
 pub use copies::{FirstCopy, SharedCall};
 use traces::View;

@@ -51,7 +51,7 @@ pub use describe::describe;
 pub use door::{Door, Who, doors};
 pub use entry::{Entry, Named};
 pub use evaluate::{Admission, Answer};
-pub use history::{Content, History, Moment, RoleKey, Version, Weakening};
+pub use history::{Content, History, Moment, Version, Weakening};
 pub use operand::Operand;
 pub use operator::{Operator, Set, Test};
 pub use party::{SOME_ORGANISATION, is_organisation, party_of, trusted_ids, trusted_parties};

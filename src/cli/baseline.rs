@@ -14,10 +14,10 @@ use std::sync::Arc;
 use super::Remote;
 use super::{Exit, say};
 use crate::baseline::{RoleBaseline, describe};
-use crate::id::RoleArn;
+use crate::id::{RoleArn, RoleKey};
 use crate::local::baseline_file;
 use crate::memory::WorkingSet;
-use crate::trust::{self, History, RoleKey};
+use crate::trust::{self, History};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -91,7 +91,7 @@ fn tell(place: &str, role: Option<&str>, known: &Known) -> Exit {
     let mut text = String::new();
     let is_meant = |arn: &RoleArn| role.is_none_or(|it| it == arn.as_str() || it == arn.name());
     for (arn, baseline) in known.roles.iter().filter(|(arn, _)| is_meant(arn)) {
-        let trust = RoleKey::of(arn).and_then(|key| known.trust.get(&key));
+        let trust = known.trust.get(&RoleKey::of(arn));
         match (role, trust) {
             (None, _) => text.push_str(&(describe::in_a_line(arn, baseline) + "\n")),
             (Some(_), trust) => {
@@ -101,8 +101,7 @@ fn tell(place: &str, role: Option<&str>, known: &Known) -> Exit {
         }
     }
     // Roles that were never taken, of which a policy was written or imported.
-    let learned: HashSet<RoleKey> =
-        known.roles.iter().filter_map(|(arn, _)| RoleKey::of(arn)).collect();
+    let learned: HashSet<RoleKey> = known.roles.iter().map(|(arn, _)| RoleKey::of(arn)).collect();
     for (key, history) in &known.trust {
         let is_meant = match history.arn() {
             Some(arn) => is_meant(arn),

@@ -26,7 +26,7 @@ use crate::rules::RULES;
 use crate::state::{Memory, State};
 use crate::surprise::Surprise;
 use crate::text::{escape_controls, inline};
-use crate::trust::{self, RoleKey};
+use crate::trust;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -348,8 +348,8 @@ fn applies(rule: &str, event: &Event) -> bool {
 
 fn baseline(memory: &WorkingSet, event: &Event) -> String {
     let (role, key) = match event {
-        Event::Assumption(it) => (it.role(), it.role().and_then(RoleKey::of)),
-        Event::TrustChange(it) => (None, RoleKey::of_change(it)),
+        Event::Assumption(it) => (it.role(), it.role_key().cloned()),
+        Event::TrustChange(it) => (None, it.role_key()),
         Event::SignIn(_) => (None, None),
     };
     let known = role.and_then(|role| Some(describe::in_full(role, &*memory.role(role)?)));

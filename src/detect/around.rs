@@ -16,7 +16,7 @@ use crate::profile::{self, Behind, CallerKind};
 use crate::severity::Severity;
 use crate::state::State;
 use crate::surprise::{Colleagues, Known, Surprise};
-use crate::trust::{Entry, History, RoleKey};
+use crate::trust::{Entry, History};
 
 /// What the state knows around an event. It is asked once: judging, telling and teaching look at
 /// the same from many sides, and each question costs the hash of a long key.
@@ -81,7 +81,7 @@ impl Around {
         key: Option<&PrincipalKey>,
         lineage: Option<&Lineage>,
     ) -> AroundAssumption {
-        let history = RoleKey::of_assumption(it).and_then(|key| state.trust(&key));
+        let history = it.role_key().and_then(|key| state.trust(key));
         let behind = behind_session(self.issuer.as_deref(), it, lineage);
         let actor = match &behind.actor {
             actor if actor.as_ref() == key => self.caller.clone(),

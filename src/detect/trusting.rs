@@ -14,12 +14,12 @@ use crate::event::{
     Assumption, Event, Mfa, Principal, PrincipalKey, PrincipalKind, TrustChange, TrustChangeKind,
 };
 use crate::finding::Finding;
-use crate::id::{AccountId, RoleArn, UniqueId};
+use crate::id::{AccountId, RoleArn, RoleKey, UniqueId};
 use crate::severity::Severity;
 use crate::state::{Change, Changes, State};
 use crate::text::{Text, clip};
 use crate::trust::{
-    Answer, Before, Content, Entry, History, Moment, Previous, Rewrite, RoleKey, SOME_ORGANISATION,
+    Answer, Before, Content, Entry, History, Moment, Previous, Rewrite, SOME_ORGANISATION,
     Standing, TrustPolicy, Version, Weakening, World, compare, is_organisation, party_of,
     trusted_parties,
 };
@@ -34,7 +34,7 @@ pub(super) fn role_of(state: &State<'_>, event: &Event) -> Option<RoleArn> {
     match event {
         Event::Assumption(it) => it.role().cloned(),
         Event::TrustChange(it) => {
-            let known = || state.trust(&RoleKey::of_change(it)?)?.arn().cloned();
+            let known = || state.trust(&it.role_key()?)?.arn().cloned();
             it.role.clone().or_else(known)
         }
         Event::SignIn(_) => None,
@@ -51,7 +51,7 @@ pub(super) fn entry(history: Option<&History>, it: &Assumption) -> Option<Entry>
 pub(super) fn with_proof<'e>(state: &State<'_>, event: Cow<'e, Event>) -> Cow<'e, Event> {
     if let Event::Assumption(it) = &*event
         && it.call.mfa == Mfa::Unknown
-        && let Some(history) = RoleKey::of_assumption(it).and_then(|key| state.trust(&key))
+        && let Some(history) = it.role_key().and_then(|key| state.trust(key))
         && entry(Some(&history), it).is_some_and(|it| it.proves_mfa())
     {
         return with(event, |it| it.call.mfa = Mfa::Present);
@@ -71,7 +71,7 @@ pub(super) fn rewrite(state: &State<'_>, config: &Config, event: &Event) -> Opti
         None => Err("the record holds no document".to_owned()),
     };
     let policy = policy.map(Arc::new);
-    let history = RoleKey::of_change(it).and_then(|key| state.trust(&key)).unwrap_or_default();
+    let history = it.role_key().and_then(|key| state.trust(&key)).unwrap_or_default();
     let (previous, version) = previous(&history, &moment, it.kind);
     let old = version.and_then(Version::policy);
     let before = match (previous, old) {
@@ -170,7 +170,7 @@ fn is_declared(declared: Option<&[PrincipalPattern]>, account: AccountId) -> boo
 #[must_use]
 pub fn imported(state: &State<'_>, role: &AuthorizedRole, time: Timestamp) -> Changes {
     let mut changes = Changes::new();
-    let Some(key) = RoleKey::of(&role.arn) else { return changes };
+    let key = RoleKey::of(&role.arn);
     let history = state.trust(&key).unwrap_or_default();
     if history.arn().is_none() {
         changes.push(Change::NameRole { role: key.clone(), arn: role.arn.clone() });
@@ -229,7 +229,7 @@ pub(super) fn changes(
 
 /// A grant tells the role's ARN, and whether the remembered policy can be what was in force.
 fn of_grant(it: &Assumption, asked: &AroundAssumption, changes: &mut Changes) {
-    let Some((arn, role)) = it.role().zip(RoleKey::of_assumption(it)) else { return };
+    let Some((arn, role)) = it.role().zip(it.role_key()) else { return };
     if asked.history.as_ref().is_none_or(|it| it.arn().is_none()) {
         changes.push(Change::NameRole { role: role.clone(), arn: arn.clone() });
     }
@@ -238,7 +238,7 @@ fn of_grant(it: &Assumption, asked: &AroundAssumption, changes: &mut Changes) {
         && !entry.is_refuted
     {
         let (moment, time) = (entry.moment.clone(), it.call.time);
-        changes.push(Change::Refute { role, moment, time });
+        changes.push(Change::Refute { role: role.clone(), moment, time });
     }
 }
 
@@ -250,9 +250,9 @@ fn of_writing(
     findings: &[Finding],
 ) -> Changes {
     let mut changes = Changes::new();
-    let Some(role) = RoleKey::of_change(it) else { return changes };
-    if let Some((role, arn)) = it.role.as_ref().and_then(|arn| Some((RoleKey::of(arn)?, arn))) {
-        changes.push(Change::NameRole { role, arn: arn.clone() });
+    let Some(role) = it.role_key() else { return changes };
+    if let Some(arn) = &it.role {
+        changes.push(Change::NameRole { role: RoleKey::of(arn), arn: arn.clone() });
     }
     let moment = moment_of(it);
     let rewrite = rewrite(state, config, event);

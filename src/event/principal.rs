@@ -90,15 +90,19 @@ pub struct Principal {
     pub credential: Credential,
     /// The service that made the call on the caller's behalf.
     pub invoked_by: Option<Text>,
-    /// What [`Principal::key`] has found.
+    /// What baselines call the caller and its account.
     #[serde(skip)]
-    pub(crate) known_key: Memo<Option<PrincipalKey>>,
-    /// The account as text, as baselines keep it.
-    #[serde(skip)]
-    pub(crate) account_text: Memo<Option<Arc<str>>>,
+    pub(crate) names: Memo<Names>,
     /// Under what the session is found whose credentials the caller used.
     #[serde(skip)]
     pub(crate) session_keys: SessionKeys,
+}
+
+/// What baselines call a caller and its account. A call that is judged asks for both.
+#[derive(Debug)]
+pub(crate) struct Names {
+    key: Option<PrincipalKey>,
+    account: Option<Arc<str>>,
 }
 
 /// Digests of the keys under which the session of a caller is found.
@@ -125,8 +129,7 @@ impl Principal {
             provider: None,
             credential: Credential::Unseen,
             invoked_by: None,
-            known_key: Memo::default(),
-            account_text: Memo::default(),
+            names: Memo::default(),
             session_keys: SessionKeys::default(),
         }
     }
@@ -135,13 +138,18 @@ impl Principal {
     /// a call. `None` where the record names nobody.
     #[must_use]
     pub fn key(&self) -> Option<&PrincipalKey> {
-        self.known_key.get_or(|| self.make_key()).as_ref()
+        self.names().key.as_ref()
     }
 
     /// The account as text, as baselines keep it.
     #[must_use]
     pub(crate) fn account_text(&self) -> Option<&Arc<str>> {
-        self.account_text.get_or(|| Some(self.account?.to_text())).as_ref()
+        self.names().account.as_ref()
+    }
+
+    fn names(&self) -> &Names {
+        let account = || Some(self.account?.to_text());
+        self.names.get_or(|| Names { key: self.make_key(), account: account() })
     }
 
     fn make_key(&self) -> Option<PrincipalKey> {

@@ -5,7 +5,10 @@ use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{AccountId, IdError, is_graphic};
+use crate::text::escape_controls;
 
 /// A role's ARN, `arn:<partition>:iam::<account>:role/<path><name>`. It carries the path;
 /// an assumed-role ARN does not, so neither is ever rebuilt from the other.
@@ -32,11 +35,6 @@ impl RoleArn {
     #[must_use]
     pub fn account(&self) -> AccountId {
         self.account
-    }
-
-    /// The digits of the account it lives in.
-    pub(crate) fn account_digits(&self) -> Option<&str> {
-        self.after_partition()?.get(..AccountId::DIGITS)
     }
 
     /// The role's name, without its path.
@@ -118,6 +116,59 @@ impl fmt::Debug for RoleArn {
     }
 }
 
+/// A role by account and name, as an update tells it: in lower case, for IAM lets no two roles
+/// of an account differ by case alone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RoleKey(Arc<str>);
+
+impl RoleKey {
+    /// The key of the account's role of this name.
+    #[must_use]
+    pub fn new(account: AccountId, name: &str) -> Self {
+        let mut text = String::with_capacity(AccountId::DIGITS + "/".len() + name.len());
+        account.push_to(&mut text);
+        text.push('/');
+        if name.is_ascii() {
+            text.push_str(name);
+            text.make_ascii_lowercase();
+        } else {
+            text.push_str(&name.to_lowercase());
+        }
+        Self(text.into())
+    }
+
+    /// The key of a role by its ARN.
+    #[must_use]
+    pub fn of(arn: &RoleArn) -> Self {
+        Self::new(arn.account(), arn.name())
+    }
+
+    /// The key as text: `111122223333/deploy`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The role's name, in lower case.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.split_once('/').map_or(&self.0, |(_, name)| name)
+    }
+}
+
+impl fmt::Display for RoleKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&escape_controls(&self.0))
+    }
+}
+
+impl fmt::Debug for RoleKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", &*self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,7 +183,6 @@ mod tests {
             let role: RoleArn = arn.parse().unwrap();
             assert_eq!((role.as_str(), role.name()), (arn, name));
             assert_eq!(role.account().to_string(), "111122223333");
-            assert_eq!(role.account_digits(), Some("111122223333"));
         }
     }
 

@@ -100,7 +100,9 @@ impl Found {
         let me = it.call.principal.key();
         let is_shared = keys.shared.iter().any(|key| {
             let others = sessions.issued_under(key).into_iter();
-            others.filter(|other| is_about(other.created(), it)).any(|it| it.lineage.origin.as_ref() != me)
+            others
+                .filter(|other| is_about(other.created(), it))
+                .any(|it| it.lineage.origin.as_ref() != me)
         });
         let place = told(sessions, it, &keys.shared).filter(|_| !is_shared);
         Self { place, settled: false }

@@ -14,11 +14,11 @@ use tempfile::NamedTempFile;
 
 use crate::baseline::{Caller, RoleBaseline};
 use crate::event::{EventKey, PrincipalKey};
-use crate::id::{AccountId, EventId, RoleArn, hex};
+use crate::id::{AccountId, EventId, RoleArn, RoleKey, hex};
 use crate::lineage::{CallId, Place, Session};
 use crate::memory::{Parts, WorkingSet};
 use crate::state::{Clock, FirstCopy, Waiter};
-use crate::trust::{History, RoleKey};
+use crate::trust::History;
 
 /// The form this version writes; everything before the number is the same in all versions.
 const SCHEMA: (&str, u32) = ("rolewatch/baseline/", 1);

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::event::PrincipalKey;
-use crate::id::{AccountId, EventId, RoleArn, hex};
+use crate::id::{AccountId, EventId, RoleArn, RoleKey, hex};
 use crate::lineage::CredentialKey;
-use crate::trust::RoleKey;
 
 /// The name of one item.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

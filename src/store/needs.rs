@@ -11,7 +11,7 @@ use crate::pipeline::Question;
 use crate::profile::{self, Behind, CallerKind};
 use crate::state::{Change, Memory, Subject};
 use crate::text::Text;
-use crate::trust::{RoleKey, TrustPolicy, party_of, trusted_ids, trusted_parties};
+use crate::trust::{TrustPolicy, party_of, trusted_ids, trusted_parties};
 
 /// The items that say how usual an event is, where it came from, and what is known of it.
 #[must_use]
@@ -22,7 +22,7 @@ pub fn keys(memory: &dyn Memory, event: &Event) -> Vec<Key> {
     match event {
         Event::Assumption(it) => {
             keys.extend(it.role().cloned().map(Key::Role));
-            keys.extend(it.role().and_then(RoleKey::of).map(Key::Trust));
+            keys.extend(it.role_key().cloned().map(Key::Trust));
             keys.extend(principal.account.map(Key::Account));
             keys.extend(name(it));
             let shared_id = it.call.shared_id.clone().filter(|_| is_across_accounts(it));
@@ -49,7 +49,7 @@ pub fn keys(memory: &dyn Memory, event: &Event) -> Vec<Key> {
 /// those whom the new one lets in. Where only an earlier record tells the role's ARN, see also
 /// [`told_by`].
 fn of_writing(memory: &dyn Memory, it: &TrustChange) -> Vec<Key> {
-    let role = RoleKey::of_change(it);
+    let role = it.role_key();
     let history = role.as_ref().and_then(|role| memory.trust(role));
     let arn = it.role.clone().or_else(|| history?.arn().cloned());
     let own = it.call.account.or_else(|| arn.as_ref().map(RoleArn::account));
@@ -81,7 +81,7 @@ pub fn urgent(event: &Event) -> Option<Key> {
             let is_service = principal.kind == PrincipalKind::Service && it.call.granted();
             (!is_service).then(|| Key::Caller(principal.key_or_unnamed()))
         }
-        Event::TrustChange(it) => RoleKey::of_change(it).map(Key::Trust),
+        Event::TrustChange(it) => it.role_key().map(Key::Trust),
         Event::SignIn(_) => None,
     }
 }
@@ -92,7 +92,7 @@ pub fn told_by(events: &[&Event], read: &[Item]) -> BTreeSet<Key> {
     let mut told = BTreeSet::new();
     for event in events {
         let Event::TrustChange(it) = event else { continue };
-        let key = RoleKey::of_change(it).filter(|_| it.role.is_none()).map(Key::Trust);
+        let key = it.role_key().filter(|_| it.role.is_none()).map(Key::Trust);
         let item = key.and_then(|key| read.iter().find(|item| item.key == key));
         if let Some(Body::Trust(history)) = item.and_then(|item| item.body.as_ref()) {
             told.extend(history.arn().cloned().map(Key::Role));
@@ -204,7 +204,7 @@ fn waiting(memory: &dyn Memory, keys: &[CredentialKey]) -> Vec<Key> {
     let mut found = Vec::new();
     for (_, waiter) in keys.iter().flat_map(|key| waiting.found(key)) {
         found.extend(waiter.call.role().cloned().map(Key::Role));
-        found.extend(waiter.call.role().and_then(RoleKey::of).map(Key::Trust));
+        found.extend(waiter.call.role_key().cloned().map(Key::Trust));
         found.push(Key::Caller(waiter.call.call.principal.key_or_unnamed()));
     }
     found

@@ -6,95 +6,20 @@
 //! alert: what a policy explains is measured against that one, however often it was rewritten.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::TrustPolicy;
-use crate::event::{Assumption, PrincipalKey, TrustChange};
-use crate::id::{AccountId, RoleArn, UniqueId};
+use crate::event::PrincipalKey;
+use crate::id::{RoleArn, UniqueId};
 use crate::severity::Severity;
-use crate::text::{Text, escape_controls};
+use crate::text::Text;
 
 /// How long IAM takes at most until a changed policy is enforced everywhere. It says "seconds";
 /// minutes were seen.
 pub const PROPAGATION: SignedDuration = SignedDuration::from_mins(5);
-
-/// A role by account and name, as an update tells it: in lower case, for IAM lets no two roles
-/// of an account differ by case alone.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct RoleKey(Arc<str>);
-
-impl RoleKey {
-    /// The key of a role.
-    #[must_use]
-    pub fn new(account: AccountId, name: &str) -> Self {
-        Self::of_digits(&account.to_text(), name)
-    }
-
-    fn of_digits(account: &str, name: &str) -> Self {
-        let mut text = String::with_capacity(account.len() + 1 + name.len());
-        text.push_str(account);
-        text.push('/');
-        if name.is_ascii() {
-            text.push_str(name);
-            text.make_ascii_lowercase();
-        } else {
-            text.push_str(&name.to_lowercase());
-        }
-        Self(text.into())
-    }
-
-    /// The key of a role by its ARN.
-    #[must_use]
-    pub fn of(arn: &RoleArn) -> Option<Self> {
-        Some(Self::of_digits(arn.account_digits()?, arn.name()))
-    }
-
-    /// The key of the role that was asked for.
-    #[must_use]
-    pub fn of_assumption(it: &Assumption) -> Option<Self> {
-        let key = || Some(Self::of(it.role()?)?.0);
-        let made = it.made.role_key.get_or(key);
-        made.clone().map(Self)
-    }
-
-    /// The key of the role whose trust was changed. What is written of a role that the record
-    /// does not name is nobody's.
-    #[must_use]
-    pub fn of_change(it: &TrustChange) -> Option<Self> {
-        let account = it.role.as_ref().map(RoleArn::account).or(it.call.account)?;
-        let name = Some(it.role_name.as_str()).filter(|it| !it.is_empty())?;
-        Some(Self::new(account, name))
-    }
-
-    /// The key as text: `111122223333/deploy`.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The role's name, in lower case.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.0.split_once('/').map_or(&self.0, |(_, name)| name)
-    }
-}
-
-impl fmt::Display for RoleKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&escape_controls(&self.0))
-    }
-}
-
-impl fmt::Debug for RoleKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", &*self.0)
-    }
-}
 
 /// When a version was written, and by which record: what tells two versions apart.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -12,12 +12,12 @@ use super::{Known, tell};
 use crate::authorization::AuthorizedRole;
 use crate::aws::Aws;
 use crate::aws::dynamodb::{DynamoTable, TableError};
+use crate::id::RoleKey;
 use crate::memory::{Parts, WorkingSet};
 use crate::pipeline::{Baselines, Remember};
 use crate::state::{Memory, Overlay};
 use crate::store::{Body, Item, Key, Store, StoreError};
 use crate::text::plural;
-use crate::trust::RoleKey;
 
 /// Items written together.
 const CHUNK: usize = 500;
@@ -115,8 +115,7 @@ async fn trusted(
 ) -> Result<u64, StoreError<TableError>> {
     let mut written = 0;
     for some in policies.chunks(CHUNK) {
-        let keys: Vec<(RoleKey, ())> =
-            some.iter().filter_map(|it| Some((RoleKey::of(&it.arn)?, ()))).collect();
+        let keys: Vec<(RoleKey, ())> = some.iter().map(|it| (RoleKey::of(&it.arn), ())).collect();
         let there = known(store, &keys, Key::Trust).await?;
         let (changes, count) = changes_of(&there, some, time);
         written += count;
@@ -181,8 +180,8 @@ async fn known_of(table: &mut DynamoTable, role: Option<&str>) -> Result<Known, 
     };
     match role.and_then(|role| role.parse().ok()) {
         Some(arn) => {
-            let keys = [RoleKey::of(&arn).map(Key::Trust), Some(Key::Role(arn))];
-            for key in keys.into_iter().flatten() {
+            let keys = [Key::Trust(RoleKey::of(&arn)), Key::Role(arn)];
+            for key in keys {
                 table.one(&key).await?.into_iter().for_each(&mut add);
             }
         }
