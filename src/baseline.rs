@@ -27,7 +27,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::CallerClass;
 use crate::id::{Network, UniqueId};
-use crate::text::{Text, Word};
+use crate::text::Text;
+use smol_str::SmolStr;
 
 use self::by_class::ByClass;
 use self::packed::Second;
@@ -125,7 +126,7 @@ impl Dimension {
 }
 
 /// One value of a call.
-pub type Value = (Dimension, Word);
+pub type Value = (Dimension, SmolStr);
 
 /// What is normal for one role.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -14,7 +14,8 @@ use sha2::{Digest, Sha256};
 use crate::id::{
     AccessKeyId, AccountId, Address, EventId, ExternalId, Network, RoleArn, RoleKey, UniqueId, hex,
 };
-use crate::text::{Text, Word, inline};
+use crate::text::{Text, inline};
+use smol_str::SmolStr;
 
 pub(crate) use memo::Memo;
 pub use principal::{CallerClass, Credential, Principal, PrincipalKey, PrincipalKind};
@@ -279,7 +280,7 @@ pub(crate) struct Made {
     /// Who sent which ExternalId, as the role's baseline keeps it.
     pub(crate) external_id: Memo<Option<Arc<str>>>,
     /// The family of the user agent, and the shape of the session's name.
-    pub(crate) names: Memo<[Option<Word>; 2]>,
+    pub(crate) names: Memo<[Option<SmolStr>; 2]>,
 }
 
 /// What an assumption asked for.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
+use smol_str::SmolStr;
 
 pub use address::{Address, Network, is_service_name};
 pub use event::EventId;
@@ -74,7 +75,7 @@ impl AccountId {
     }
 
     /// Its twelve digits.
-    pub(crate) fn to_text(self) -> Arc<str> {
+    pub(crate) fn to_text(self) -> SmolStr {
         std::str::from_utf8(&self.digits()).unwrap_or_default().into()
     }
 }

@@ -9,7 +9,8 @@ use crate::event::{
 };
 use crate::id::Address;
 use crate::lineage::Lineage;
-use crate::text::{Text, Word};
+use crate::text::Text;
+use smol_str::SmolStr;
 
 /// What kind of caller is behind a call, whatever session it uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,7 +158,7 @@ pub fn add_descent(
     behind: &Behind,
     values: &mut Vec<Value>,
 ) {
-    values.push((Dimension::Kind, Word::Own(behind.kind.as_str())));
+    values.push((Dimension::Kind, SmolStr::new_static(behind.kind.as_str())));
     let key = it.call.principal.key();
     let origin = behind.actor.as_ref().filter(|actor| Some(*actor) != key);
     values.extend(origin.map(|it| (Dimension::Origin, it.to_text().into())));
@@ -181,13 +182,13 @@ pub fn of_role(it: &Assumption, lineage: Option<&Lineage>) -> Vec<Value> {
     // A lower bound is no depth, and learned it would make the true one look deep.
     values.extend(lineage.filter(|it| it.complete).map(|it| (Dimension::Depth, depth(it.depth))));
     if let Some(account) = principal.account_text() {
-        values.push((Dimension::Account, Arc::clone(account).into()));
+        values.push((Dimension::Account, account.clone()));
     }
     if let Some(value) = external_id(it) {
         values.push((Dimension::ExternalId, Arc::clone(value).into()));
     }
     if matches!(call.mfa, Mfa::Present | Mfa::Absent | Mfa::Inherited) {
-        values.push((Dimension::Mfa, Word::Own(call.mfa.as_str())));
+        values.push((Dimension::Mfa, SmolStr::new_static(call.mfa.as_str())));
     }
     if let Some(issuer) = &principal.issuer {
         values.push((Dimension::Issuer, issuer.to_text().into()));
@@ -198,10 +199,10 @@ pub fn of_role(it: &Assumption, lineage: Option<&Lineage>) -> Vec<Value> {
 
 /// How deep a chain is, as baselines keep it. Most are short.
 #[must_use]
-pub fn depth(depth: u32) -> Word {
+pub fn depth(depth: u32) -> SmolStr {
     match depth {
-        1 => Word::Own("1"),
-        2 => Word::Own("2"),
+        1 => SmolStr::new_static("1"),
+        2 => SmolStr::new_static("2"),
         deeper => deeper.to_string().into(),
     }
 }
@@ -210,10 +211,10 @@ pub fn depth(depth: u32) -> Word {
 #[must_use]
 pub fn of_caller(it: &Assumption) -> Vec<Value> {
     let mut values = Vec::with_capacity(8);
-    values.push((Dimension::Call, Word::Own(it.call.name)));
+    values.push((Dimension::Call, SmolStr::new_static(it.call.name)));
     values.extend(it.role().map(|role| (Dimension::Role, role.to_text().into())));
     if matches!(it.call.mfa, Mfa::Present | Mfa::Absent | Mfa::Inherited) {
-        values.push((Dimension::Mfa, Word::Own(it.call.mfa.as_str())));
+        values.push((Dimension::Mfa, SmolStr::new_static(it.call.mfa.as_str())));
     }
     if it.call.principal.kind == PrincipalKind::WebIdentity {
         values.extend(subject(it, None));
@@ -239,8 +240,8 @@ pub fn of_names(it: &Assumption) -> impl Iterator<Item = Value> {
         let agent = || agent_family(call.user_agent.as_str());
         let own = call.principal.name.as_ref().map(Text::as_str);
         let shape = |name: &Text| match session_shape(name.as_str(), own) {
-            Cow::Borrowed(OWN_NAME) => Word::Own(OWN_NAME),
-            Cow::Borrowed(_) => name.to_word(),
+            Cow::Borrowed(OWN_NAME) => SmolStr::new_static(OWN_NAME),
+            Cow::Borrowed(_) => name.to_shared(),
             Cow::Owned(shape) => shape.into(),
         };
         [has_network_of_its_own(call).then(agent), it.session.name.as_ref().map(shape)]

@@ -4,19 +4,15 @@
 //! the call. [`Text`] cuts them to a bound when they are read and has no `Display`, so that they
 //! reach an output only through that output's own escaping.
 
-mod word;
-
 use std::fmt;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-
-pub use word::Word;
+use smol_str::SmolStr;
 
 /// A piece of log text, at most [`Text::MAX_BYTES`] long.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
 #[serde(transparent)]
-pub struct Text(Arc<str>);
+pub struct Text(SmolStr);
 
 impl Text {
     /// Bytes kept of one text. Above every limit that AWS sets on what we read (a session name
@@ -41,8 +37,8 @@ impl Text {
 
     /// The text as it was read, for others to share.
     #[must_use]
-    pub fn to_word(&self) -> Word {
-        Word::Shared(Arc::clone(&self.0))
+    pub fn to_shared(&self) -> SmolStr {
+        self.0.clone()
     }
 }
 

@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::text::{Word, clip};
+use crate::text::clip;
+use smol_str::SmolStr;
 
 /// The shape of a session that is called after its caller.
 pub const OWN_NAME: &str = "<own name>";
@@ -183,7 +184,7 @@ fn email_domain(text: &str) -> Option<&str> {
 
 /// The family of a user agent: its first product without a version, in lower case.
 #[must_use]
-pub fn agent_family(user_agent: &str) -> Word {
+pub fn agent_family(user_agent: &str) -> SmolStr {
     const LONGEST: usize = 32;
     let head = user_agent.trim_start_matches('[');
     let is_end = |byte: &u8| matches!(byte, b'/' | b' ' | b'(' | b';');

@@ -9,7 +9,8 @@ use crate::lineage::Lineage;
 use crate::profile::{self, CallerKind};
 use crate::state::{Change, Changes, State};
 use crate::surprise::is_person;
-use crate::text::{Text, Word};
+use crate::text::Text;
+use smol_str::SmolStr;
 
 /// What an event teaches when nothing is wrong with it. A refused call teaches nothing: whoever
 /// is refused could otherwise write the baseline.
@@ -54,7 +55,7 @@ pub(super) fn lessons(
                 let (caller, network) = (caller.clone(), call.address.network());
                 changes.push(Change::SignedIn { caller, time: call.time, network });
             }
-            let values = vec![(Dimension::Call, Word::Own(call.name))];
+            let values = vec![(Dimension::Call, SmolStr::new_static(call.name))];
             changes.push(Change::LearnCaller { caller, values, time: call.time });
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::Memo;
 use crate::id::{AccessKeyId, AccountId, RoleArn, UniqueId};
@@ -102,7 +103,7 @@ pub struct Principal {
 #[derive(Debug)]
 pub(crate) struct Names {
     key: Option<PrincipalKey>,
-    account: Option<Arc<str>>,
+    account: Option<SmolStr>,
 }
 
 /// Digests of the keys under which the session of a caller is found.
@@ -143,7 +144,7 @@ impl Principal {
 
     /// The account as text, as baselines keep it.
     #[must_use]
-    pub(crate) fn account_text(&self) -> Option<&Arc<str>> {
+    pub(crate) fn account_text(&self) -> Option<&SmolStr> {
         self.names().account.as_ref()
     }
 

@@ -1,10 +1,10 @@
 //! Where a call came from.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::text::Text;
 
@@ -173,7 +173,7 @@ pub fn is_service_name(raw: &str) -> bool {
 /// A source network, made by [`Address::network`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Network(Arc<str>);
+pub struct Network(SmolStr);
 
 impl Network {
     /// The network as text: `198.51.100.0/24`, `2001:db8::/48`, `ec2.amazonaws.com`.
@@ -184,8 +184,8 @@ impl Network {
 
     /// The network as text that others may share.
     #[must_use]
-    pub fn to_text(&self) -> Arc<str> {
-        Arc::clone(&self.0)
+    pub fn to_text(&self) -> SmolStr {
+        self.0.clone()
     }
 }
 

@@ -78,7 +78,7 @@ impl Weighing<'_> {
         if role.has_seen(dimension, account) || self.known.named >= Some(Named::ByAccount) {
             return;
         }
-        let value = account.as_ref().to_owned();
+        let value = account.to_string();
         let turnover = role.turnover_of_all(dimension);
         let calls = role.calls_of_all(dimension);
         let of_role = turnover.bits_of_new();
