@@ -24,11 +24,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::event::CallerClass;
 use crate::id::{Network, UniqueId};
 use crate::text::Text;
-use smol_str::SmolStr;
 
 use self::by_class::ByClass;
 use self::packed::Second;

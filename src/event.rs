@@ -10,12 +10,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
+use smol_str::SmolStr;
 
 use crate::id::{
     AccessKeyId, AccountId, Address, EventId, ExternalId, Network, RoleArn, RoleKey, UniqueId, hex,
 };
 use crate::text::{Text, inline};
-use smol_str::SmolStr;
 
 pub(crate) use memo::Memo;
 pub use principal::{CallerClass, Credential, Principal, PrincipalKey, PrincipalKind};

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
+use smol_str::SmolStr;
+
 use crate::baseline::{Dimension, OWN_NAME, Value, agent_family, session_shape};
 use crate::event::{
     Assumption, Call, CallerClass, ExternalIdUse, Mfa, Principal, PrincipalKey, PrincipalKind,
@@ -10,7 +12,6 @@ use crate::event::{
 use crate::id::Address;
 use crate::lineage::Lineage;
 use crate::text::Text;
-use smol_str::SmolStr;
 
 /// What kind of caller is behind a call, whatever session it uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

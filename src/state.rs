@@ -8,11 +8,12 @@ mod copies;
 mod traces;
 
 use std::collections::BTreeSet;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::baseline::{Caller, FoldKey, Label, Repeat, RoleBaseline, Value};
+use crate::baseline::{Caller, FoldKey, Folds, Label, Repeat, RoleBaseline, Value};
 use crate::event::{CallerClass, EventKey, PrincipalKey};
 use crate::id::{AccountId, EventId, Network, RoleArn, RoleKey, UniqueId};
 use crate::lineage::{CallId, CredentialKey, Place, Session, Sessions};
@@ -384,17 +385,19 @@ impl<'m> State<'m> {
                 }
             }
             Change::LearnRole { role, id, class, values, time } => {
-                self.role_mut(role).learn(id.as_ref(), *class, values, *time);
+                self.change_role(role, |it| it.learn(id.as_ref(), *class, values, *time));
             }
             Change::LearnCaller { caller, values, time } => {
-                self.caller_mut(caller).learn(values, *time);
+                self.change_caller(caller, |it| it.learn(values, *time));
             }
-            Change::Name { caller, label } => self.caller_mut(caller).name(label.clone()),
+            Change::Name { caller, label } => {
+                self.change_caller(caller, |it| it.name(label.clone()));
+            }
             Change::SignedIn { caller, time, network } => {
-                self.caller_mut(caller).sign_in(*time, network.clone());
+                self.change_caller(caller, |it| it.sign_in(*time, network.clone()));
             }
             Change::Refused { caller, role, time, mark } => {
-                self.caller_mut(caller).denials.record(role, *time, *mark);
+                self.change_caller(caller, |it| it.denials.record(role, *time, *mark));
             }
             Change::Reached(time) => {
                 self.clock.reach(*time);
@@ -406,46 +409,59 @@ impl<'m> State<'m> {
             Change::Told(id, place) => self.overlay.traces.tell(*id, Arc::clone(place)),
             Change::Write { role, moment, version } => {
                 let version = Version::clone(version);
-                self.trust_mut(role.clone()).write(moment.clone(), version);
+                self.change_trust(role, |it| it.write(moment.clone(), version));
             }
             Change::Refute { role, moment, time } => {
-                self.trust_mut(role.clone()).refute(moment, *time)
+                self.change_trust(role, |it| it.refute(moment, *time));
             }
-            Change::NameRole { role, arn } => self.trust_mut(role.clone()).name(arn.clone()),
+            Change::NameRole { role, arn } => {
+                self.change_trust(role, |it| it.name(arn.clone()));
+            }
             Change::KnowParty(party) => drop(self.overlay.parties.insert(Arc::clone(party))),
             Change::Own(account) => drop(self.overlay.ours.insert(*account)),
             Change::KnowAccount(account) => drop(self.overlay.accounts.insert(*account)),
             Change::KnowPerson(name) => drop(self.overlay.people.insert(Arc::clone(name))),
             Change::Fold { subject, key, severity, time, event_id, repeat } => {
-                let folds = match subject {
-                    Subject::Role(role) => &mut self.role_mut(role).folds,
-                    Subject::Caller(caller) => &mut self.caller_mut(caller).folds,
+                let record = |folds: &mut Folds| {
+                    folds.record(key, *severity, *time, event_id.as_ref(), repeat);
                 };
-                folds.record(key, *severity, *time, event_id.as_ref(), repeat);
+                match subject {
+                    Subject::Role(role) => self.change_role(role, |it| record(&mut it.folds)),
+                    Subject::Caller(caller) => {
+                        self.change_caller(caller, |it| record(&mut it.folds));
+                    }
+                }
             }
         }
     }
 
-    fn role_mut(&mut self, role: &RoleArn) -> &mut RoleBaseline {
-        let memory = self.memory;
-        let entry = self.overlay.roles.entry(role.clone());
-        let shared = entry.or_insert_with_key(|role| memory.role(role).unwrap_or_default());
-        Arc::make_mut(shared)
+    fn change_role(&mut self, role: &RoleArn, change: impl FnOnce(&mut RoleBaseline)) {
+        changed(&mut self.overlay.roles, role, || self.memory.role(role), change);
     }
 
-    fn trust_mut(&mut self, role: RoleKey) -> &mut History {
-        let memory = self.memory;
-        let entry = self.overlay.trust.entry(role);
-        let shared = entry.or_insert_with_key(|role| memory.trust(role).unwrap_or_default());
-        Arc::make_mut(shared)
+    fn change_trust(&mut self, role: &RoleKey, change: impl FnOnce(&mut History)) {
+        changed(&mut self.overlay.trust, role, || self.memory.trust(role), change);
     }
 
-    fn caller_mut(&mut self, caller: &PrincipalKey) -> &mut Caller {
-        let memory = self.memory;
-        let entry = self.overlay.callers.entry(caller.clone());
-        let shared = entry.or_insert_with_key(|caller| memory.caller(caller).unwrap_or_default());
-        Arc::make_mut(shared)
+    fn change_caller(&mut self, caller: &PrincipalKey, change: impl FnOnce(&mut Caller)) {
+        changed(&mut self.overlay.callers, caller, || self.memory.caller(caller), change);
     }
+}
+
+/// Changes what a batch has of a key, which begins with what was `known` before. Most keys are
+/// there already, and are not taken a share of to find that.
+fn changed<K: Clone + Eq + Hash, V: Clone + Default>(
+    overlay: &mut Map<K, Arc<V>>,
+    key: &K,
+    known: impl FnOnce() -> Option<Arc<V>>,
+    change: impl FnOnce(&mut V),
+) {
+    if let Some(shared) = overlay.get_mut(key) {
+        return change(Arc::make_mut(shared));
+    }
+    let mut shared = known().unwrap_or_default();
+    change(Arc::make_mut(&mut shared));
+    overlay.insert(key.clone(), shared);
 }
 
 impl Sessions for State<'_> {

@@ -4,8 +4,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::text::clip;
 use smol_str::SmolStr;
+
+use crate::text::clip;
 
 /// The shape of a session that is called after its caller.
 pub const OWN_NAME: &str = "<own name>";

@@ -1,5 +1,7 @@
 //! What an event teaches, of roles and of callers.
 
+use smol_str::SmolStr;
+
 use super::around::{self, Around, AroundAssumption};
 use super::is_name_of;
 use crate::baseline::{Dimension, Label, Value};
@@ -10,7 +12,6 @@ use crate::profile::{self, CallerKind};
 use crate::state::{Change, Changes, State};
 use crate::surprise::is_person;
 use crate::text::Text;
-use smol_str::SmolStr;
 
 /// What an event teaches when nothing is wrong with it. A refused call teaches nothing: whoever
 /// is refused could otherwise write the baseline.
