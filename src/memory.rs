@@ -4,7 +4,6 @@
 mod bounded;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 
@@ -90,7 +89,7 @@ pub struct WorkingSet {
     trust: Weighed<RoleKey, History>,
     parties: Fifo<Arc<str>, ()>,
     ours: Fifo<AccountId, ()>,
-    evicted: AtomicU64,
+    evicted: u64,
 }
 
 impl Default for WorkingSet {
@@ -115,7 +114,7 @@ impl WorkingSet {
             trust: Weighed::default(),
             parties: Fifo::default(),
             ours: Fifo::default(),
-            evicted: AtomicU64::new(0),
+            evicted: 0,
         }
     }
 
@@ -145,14 +144,14 @@ impl WorkingSet {
             + self.people.cut(names)
             + self.parties.cut(names)
             + self.ours.cut(names);
-        self.evicted.fetch_add(evicted, Ordering::Relaxed);
+        self.evicted += evicted;
         self.traces.cut(traces);
     }
 
     /// Roles, callers, trust policies and names that had to go for want of room.
     #[must_use]
     pub fn evicted(&self) -> u64 {
-        self.evicted.load(Ordering::Relaxed)
+        self.evicted
     }
 
     /// Everything that had to go for want of room: baselines, names, sessions and waiting calls.

@@ -4,7 +4,6 @@ use std::borrow::Borrow;
 use std::collections::VecDeque;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 
@@ -52,12 +51,12 @@ impl Weight for History {
 #[derive(Debug)]
 pub(super) struct Weighed<K: Eq + Hash, V> {
     entries: SharedMap<K, Arc<V>>,
-    weight: AtomicUsize,
+    weight: usize,
 }
 
 impl<K: Eq + Hash, V> Default for Weighed<K, V> {
     fn default() -> Self {
-        Self { entries: SharedMap::default(), weight: AtomicUsize::new(0) }
+        Self { entries: SharedMap::default(), weight: 0 }
     }
 }
 
@@ -67,13 +66,13 @@ impl<K: Eq + Hash + Ord + Clone, V: Weight> Weighed<K, V> {
     }
 
     pub(super) fn weight(&self) -> usize {
-        self.weight.load(Ordering::Relaxed)
+        self.weight
     }
 
-    pub(super) fn insert(&self, key: K, value: Arc<V>) {
-        self.weight.fetch_add(value.weight(), Ordering::Relaxed);
+    pub(super) fn insert(&mut self, key: K, value: Arc<V>) {
+        self.weight += value.weight();
         if let Some(old) = self.entries.insert(key, value) {
-            self.weight.fetch_sub(old.weight(), Ordering::Relaxed);
+            self.weight -= old.weight();
         }
     }
 
@@ -87,7 +86,7 @@ impl<K: Eq + Hash + Ord + Clone, V: Weight> Weighed<K, V> {
 
     /// Once the weight is above `bound`, drops what was not active for longest until a tenth of
     /// the bound is free, so that this is rare. Returns how many went.
-    pub(super) fn evict(&self, bound: usize) -> u64 {
+    pub(super) fn evict(&mut self, bound: usize) -> u64 {
         if self.weight() <= bound {
             return 0;
         }
@@ -102,7 +101,7 @@ impl<K: Eq + Hash + Ord + Clone, V: Weight> Weighed<K, V> {
                 break;
             }
             if let Some((_, value)) = self.entries.remove(&key) {
-                self.weight.fetch_sub(value.weight(), Ordering::Relaxed);
+                self.weight -= value.weight();
                 evicted += 1;
             }
         }
