@@ -49,6 +49,21 @@ pub enum Verdict {
     Judged(Judged),
 }
 
+impl Verdict {
+    /// Keeps of an event that raises no alert what is counted, once its changes are applied. The
+    /// next event finds the memory that the rest lay in at hand; kept for all of a batch they
+    /// would push each other out of the processor's.
+    pub(crate) fn shrink(&mut self) {
+        if let Self::Judged(judged) = self
+            && judged.alerts().next().is_none()
+        {
+            judged.changes = Changes::new();
+            judged.findings = Vec::new();
+            judged.surprise = None;
+        }
+    }
+}
+
 /// A judged event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judged {

@@ -250,8 +250,11 @@ async fn transact_by<M: Remember, T: Topics, D: DeadLetters, B: Baselines>(
     let failure = deliver(&judged, topics, letters).await.err();
     let done = failure.as_ref().map_or(units.len(), |failure| failure.unit);
     judged.truncate(done);
-    let mut overlay =
-        if done == units.len() { overlay } else { replayed(memory, &judged).into_overlay() };
+    let mut overlay = if done == units.len() {
+        overlay
+    } else {
+        replayed(&decide, memory, units, &judged).into_overlay()
+    };
     let saved = baselines.save(memory, &mut overlay).await;
     let was_crossed = saved.map_err(|cause| Failure { unit: 0, cause: Cause::Save(cause) })?;
     if was_crossed {

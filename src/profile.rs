@@ -133,7 +133,7 @@ fn issuer_of(provider: &str) -> String {
 #[must_use]
 pub fn block_of_circle(call: &Call) -> Option<Value> {
     let is_own = matches!(call.address, Address::Ip(_)) && !call.is_placed;
-    is_own.then(|| (Dimension::NetworkBlock, call.block().to_text().into()))
+    is_own.then(|| (Dimension::NetworkBlock, call.block().to_text()))
 }
 
 /// What the token of a workflow was issued for: its branch, its environment, without ids.
@@ -228,8 +228,8 @@ pub fn of_caller(it: &Assumption) -> Vec<Value> {
 fn add_soft(it: &Assumption, values: &mut Vec<Value>) {
     let call = &it.call;
     if has_network_of_its_own(call) {
-        values.push((Dimension::Network, call.network().to_text().into()));
-        values.push((Dimension::NetworkBlock, call.block().to_text().into()));
+        values.push((Dimension::Network, call.network().to_text()));
+        values.push((Dimension::NetworkBlock, call.block().to_text()));
     }
     of_names(it).for_each(|value| values.push(value));
 }

@@ -105,17 +105,24 @@ pub enum Judge {
     Yes,
 }
 
-/// What a stream's reader does with each input: decode, read, put in order, judge. Returns what is
-/// known then: a reader goes on with it.
+/// What the Lambda does with a stream: it decodes and reads records, each in its own order, until
+/// they hold enough events to judge. Returns what is known then: it goes on with it.
 pub fn stream(logs: &Logs, how: Judge) -> Judging {
     let mut judging = Judging::default();
+    let mut events = Vec::new();
     for input in &logs.inputs {
-        let events = judging.read(input);
-        if how == Judge::Yes {
-            judging.judge(events);
+        events.extend(in_order(judging.read(input)));
+        if events.len() >= BATCH {
+            judging.done(how, std::mem::take(&mut events));
         }
     }
+    judging.done(how, events);
     judging
+}
+
+fn in_order(mut events: Vec<Event>) -> Vec<Event> {
+    events.sort_by(|a, b| a.order().cmp(&b.order()));
+    events
 }
 
 /// What `rolewatch replay` does with a folder, but for printing.
@@ -145,7 +152,7 @@ impl Alerts for Discard {
     }
 }
 
-/// Events that a replay judges at a time.
+/// Events that a replay, and a function that saves nothing, judge at a time.
 pub const BATCH: usize = 250;
 
 /// A pipeline whose alerts go nowhere.
@@ -170,9 +177,14 @@ impl Judging {
     }
 
     /// Judges these, in the order of judging.
-    pub fn judge(&mut self, mut events: Vec<Event>) {
-        events.sort_by(|a, b| a.order().cmp(&b.order()));
-        self.run(&events);
+    pub fn judge(&mut self, events: Vec<Event>) {
+        self.run(&in_order(events));
+    }
+
+    fn done(&mut self, how: Judge, events: Vec<Event>) {
+        if how == Judge::Yes {
+            self.run(&events);
+        }
     }
 
     fn run(&mut self, events: &[Event]) {

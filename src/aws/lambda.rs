@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 
 use super::Aws;
 use super::dynamodb::DynamoTable;
-use super::parts::{Begun, Times, unpack_some};
+use super::parts::{Begun, ENOUGH, ENOUGH_TO_SAVE, Times, unpack_some};
 use super::settings::Settings;
 use super::sns::Publisher;
 use super::sqs::{Queue, Undertaker};
@@ -182,7 +182,8 @@ impl Function {
                 metrics.publish_failures += 1;
                 return Some(done);
             }
-            let unpacked = unpack_some(rest, &work.begun, times);
+            let enough = if work.store.is_some() { ENOUGH_TO_SAVE } else { ENOUGH };
+            let unpacked = unpack_some(rest, &work.begun, enough, times);
             let part = rest.get(..unpacked.len()).unwrap_or(rest);
             let failed = self.transact_part(work, part, &unpacked, times, metrics, lags).await;
             done += work.begun.take_in(part, &unpacked, failed);

@@ -16,8 +16,14 @@ const LONGEST_SHARE: Duration = Duration::from_secs(5);
 /// times its size, and what is judged takes more memory than its text.
 const AT_ONCE: usize = 5_000;
 
-/// Events after which no further record is unpacked before they are judged.
-const ENOUGH: usize = AT_ONCE / 2;
+/// Events after which no further record is unpacked before they are judged. So many find room in
+/// a processor's own cache with all that judging makes of them: ten times as many take a sixth
+/// longer each (`cargo bench --bench speed`), and the first alert waits for all of them.
+pub(super) const ENOUGH: usize = 250;
+
+/// The same where what was learned is saved after each part: whatever many of them change is
+/// written once.
+pub(super) const ENOUGH_TO_SAVE: usize = 2_500;
 
 /// Records that are remembered as judged in part.
 const MOST_BEGUN: usize = 64;
@@ -99,9 +105,14 @@ impl Begun {
     }
 }
 
-/// Unpacks the first records, as many as are judged at once and one at least; of one that holds
-/// more, what is next.
-pub(super) fn unpack_some(arrived: &[Arrived<'_>], begun: &Begun, times: Times) -> Vec<Unpacked> {
+/// Unpacks the first records, until they hold `enough` events and one at least; of one that holds
+/// more than are judged at once, what is next.
+pub(super) fn unpack_some(
+    arrived: &[Arrived<'_>],
+    begun: &Begun,
+    enough: usize,
+    times: Times,
+) -> Vec<Unpacked> {
     // Decoding again for each part what does not fit costs time, and later parts have less of it.
     let until = times.unpack.max(Instant::now() + (times.publish - times.unpack) / 8);
     let mut unpacked: Vec<Unpacked> = Vec::new();
@@ -111,7 +122,7 @@ pub(super) fn unpack_some(arrived: &[Arrived<'_>], begun: &Begun, times: Times) 
         events += one.events.len();
         let is_cut = one.left > 0;
         unpacked.push(one);
-        if is_cut || events >= ENOUGH || Instant::now() >= until {
+        if is_cut || events >= enough || Instant::now() >= until {
             break;
         }
     }
@@ -170,20 +181,32 @@ mod tests {
         let sizes = |unpacked: &[Unpacked]| -> Vec<usize> {
             unpacked.iter().map(|it| it.events.len()).collect()
         };
-        let first = unpack_some(&batch, &begun, soon());
+        let first = unpack_some(&batch, &begun, ENOUGH, soon());
         assert_eq!(sizes(&first), [3, AT_ONCE]);
         assert_eq!(begun.take_in(&batch[..2], &first, Some(1)), 1);
         let rest = &batch[1..];
-        let again = unpack_some(rest, &begun, soon());
+        let again = unpack_some(rest, &begun, ENOUGH, soon());
         assert_eq!(sizes(&again), [AT_ONCE], "what failed is judged again");
         assert_eq!(begun.take_in(&rest[..1], &again, None), 0, "it is not done yet");
-        let second = unpack_some(rest, &begun, soon());
+        let second = unpack_some(rest, &begun, ENOUGH, soon());
         assert_eq!((sizes(&second), second[0].left), (vec![AT_ONCE], 7));
         assert_eq!(begun.take_in(&rest[..1], &second, None), 0);
-        let last = unpack_some(rest, &begun, soon());
+        let last = unpack_some(rest, &begun, ENOUGH, soon());
         assert_eq!(sizes(&last), [7, 3]);
         assert_eq!(begun.take_in(rest, &last, None), 2);
-        assert_eq!(sizes(&unpack_some(rest, &begun, soon())), [AT_ONCE], "it is known no more");
+        assert_eq!(
+            sizes(&unpack_some(rest, &begun, ENOUGH, soon())),
+            [AT_ONCE],
+            "it is known no more"
+        );
+    }
+
+    #[test]
+    fn records_are_judged_together_until_there_are_enough() {
+        let data = envelope(100);
+        let batch = [arrived(&data, "1"); 40];
+        let parts = |enough| unpack_some(&batch, &Begun::default(), enough, soon()).len();
+        assert_eq!([ENOUGH, ENOUGH_TO_SAVE].map(parts), [3, 25]);
     }
 
     #[test]
@@ -192,7 +215,7 @@ mod tests {
         let batch = [arrived(&data, "1"), arrived(&data, "2")];
         let now = Instant::now();
         let over = Times { unpack: now, publish: now, bury: now, save: now };
-        assert_eq!(unpack_some(&batch, &Begun::default(), over).len(), 1);
-        assert_eq!(unpack_some(&batch, &Begun::default(), soon()).len(), 2);
+        assert_eq!(unpack_some(&batch, &Begun::default(), ENOUGH, over).len(), 1);
+        assert_eq!(unpack_some(&batch, &Begun::default(), ENOUGH, soon()).len(), 2);
     }
 }

@@ -74,7 +74,7 @@ fn lessons_of_others(
     let circle = circle.clone().zip(profile::block_of_circle(&it.call));
     let is_persons = behind.kind == CallerKind::Person && around.is_ours;
     let place = (is_persons && profile::has_network_of_its_own(&it.call))
-        .then(|| (profile::people(), (Dimension::NetworkBlock, it.call.block().to_text().into())));
+        .then(|| (profile::people(), (Dimension::NetworkBlock, it.call.block().to_text())));
     let actor = behind.actor.as_ref().filter(|actor| Some(*actor) != it.call.principal.key());
     let role = it.role().map(|role| (Dimension::Role, role.to_text().into()));
     let taught = actor.cloned().zip(role).into_iter().chain(circle).chain(place);

@@ -55,11 +55,12 @@ pub(super) fn judge_all<M: Remember>(
         let verdicts = Vec::with_capacity(unit.events.len());
         judged.push(JudgedUnit { verdicts, lost, more_lost });
         for (at, event) in unit.events.iter().enumerate() {
-            let verdict = catch_unwind(AssertUnwindSafe(|| decide(&mut state, event))).ok();
-            if verdict.is_none() {
+            let mut verdict = catch_unwind(AssertUnwindSafe(|| decide(&mut state, event))).ok();
+            match &mut verdict {
+                Some(verdict) => verdict.shrink(),
                 // A panic costs its own record: what it left behind, half done, is dropped, or
                 // it would count as known what nobody was told of.
-                state = replayed(memory, &judged);
+                None => state = replayed(decide, memory, units, &judged),
             }
             let Some(JudgedUnit { verdicts, lost, .. }) = judged.last_mut() else { continue };
             lost.extend(verdict.is_none().then(|| Lost {
@@ -73,12 +74,20 @@ pub(super) fn judge_all<M: Remember>(
     (judged, state.into_overlay())
 }
 
-/// The state that the first part of a batch leaves by itself.
-pub(super) fn replayed<'m, M: Remember>(memory: &'m M, judged: &[JudgedUnit]) -> State<'m> {
+/// The state that the first part of a batch leaves by itself: what was `judged` of it is judged
+/// again, which is rare, so that nobody has to keep what each event has changed.
+pub(super) fn replayed<'m, M: Remember>(
+    decide: &impl Fn(&mut State<'_>, &Event) -> Verdict,
+    memory: &'m M,
+    units: &[Unit<'_>],
+    judged: &[JudgedUnit],
+) -> State<'m> {
     let mut state = State::over(memory);
-    for verdict in judged.iter().flat_map(|unit| &unit.verdicts).flatten() {
-        if let Verdict::Judged(judged) = verdict {
-            state.apply(&judged.changes);
+    for (unit, judged) in units.iter().zip(judged) {
+        for (event, verdict) in unit.events.iter().zip(&judged.verdicts) {
+            if verdict.is_some() {
+                decide(&mut state, event);
+            }
         }
     }
     state
